@@ -38,6 +38,7 @@ from sensors.failures import build_failure_sensor, build_publishing_sensor
 from sensors.inboxes import INBOX_SENSORS
 from sensors.lineage import build_lineage_sensors
 from sensors.schedules import build_schedules
+from sensors.shared_files import build_sharing_sensors
 
 PROJECT = Path(__file__).parent
 
@@ -110,6 +111,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             build_failure_sensor(),
             build_publishing_sensor(specs, jobs[0]),
             *build_lineage_sensors(specs, settings),
+            *build_sharing_sensors(settings),
         ],
         schedules=build_schedules({job.name: job for job in jobs}),
         resources=fixed(resources),

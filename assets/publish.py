@@ -9,6 +9,7 @@ from assets.unfinished import domain_builds
 from assets.versions import stale_assets, versions_of
 from quintet.change_log.log import open_store
 from quintet.settings import Settings
+from quintet.shared_files import share_files
 from quintet.shared_serving import share
 from quintet.warehouse.database import PUBLISHED_SCHEMAS
 from quintet.warehouse.publish import publish
@@ -80,6 +81,7 @@ def build_snapshot(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition
         if settings.serving_url is not None:
             store = open_store(settings.serving_url.get_secret_value(), seconds=60)
             share(store, result.path, result.rows, warehouse.snapshots_kept, config.accept_losses)
+            share_files(settings, config.accept_losses)
         behind = [state for state in result.states if not state.is_current]
         return dg.MaterializeResult(
             check_results=[

@@ -16,12 +16,16 @@ from quintet.domains import MODELS
 from quintet.ml.life_cycle import ModelSpec, states
 from quintet.ml.model_registry import ModelRegistry, RegistryError
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.shared_files import share_files
+from quintet.shared_serving import SharedServingError
 from quintet.warehouse.snapshot import NoSnapshotError
 
 
 class CommandError(RuntimeError):
     """The command failed; the message says why and what to do."""
 
+
+_FAULTS = (CommandError, RegistryError, SettingsError, SharedServingError, NoSnapshotError, OSError, ValueError)
 
 _REBUILD = "; `quintet run --select {0}` rebuilds its results, and a running service loads it within seconds"
 
@@ -37,8 +41,17 @@ def main(action: str, business: str | None, *arguments: str | None) -> int:
         else:
             _COMMANDS[action](settings, business, _spec(business), *arguments)
             if action != "compare":
+                share_files(settings)
                 note(settings, f"models.{action}", " ".join([business, *(each for each in arguments if each)]))
-    except (CommandError, RegistryError, SettingsError, NoSnapshotError, OSError, ValueError) as fault:
+    except (
+        CommandError,
+        RegistryError,
+        SettingsError,
+        SharedServingError,
+        NoSnapshotError,
+        OSError,
+        ValueError,
+    ) as fault:
         print(fault, file=sys.stderr)
         return 2
     return 0

@@ -36,6 +36,8 @@ from quintet.presentation.wording import counted
 from quintet.promotions.feedback import count_new_labels
 from quintet.rules.recorded import count_new_changes
 from quintet.settings import Settings, load_settings
+from quintet.shared_files import share_files
+from quintet.shared_serving import SharedServingError
 from quintet.state.keys import create_first_key
 from quintet.state.store import StateStore
 from quintet.summary import render
@@ -107,6 +109,11 @@ def _build(settings: Settings, select: str | None, train: str | None, accept_los
             note(settings, action, subject, "done" if succeeded else "failed")
     if succeeded and plan.has_work:
         note_checked_code(settings.home, settings.serving, select, code)
+    try:
+        share_files(settings, accept_losses)
+    except SharedServingError as error:
+        print(f"reports, models and policies are not shared: {error}", file=sys.stderr)
+        return False, select
     return succeeded, select
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import duckdb
@@ -170,6 +171,8 @@ class Domain:
     persons: where it has data of persons.
     cases: the kinds of cases that need a person's verdict.
     searched: the rows that are found by their id.
+    shared_files: returns the files that its service reads and a build or a person writes, by the name under which they
+    are shared with services on other machines (`quintet.shared_files`).
     rules: the module with the `GRAMMAR` of its rules, and `backtest_of` of a snapshot, the active rules, others and the
     time in Unix seconds; "" without rules.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
@@ -203,6 +206,7 @@ class Domain:
     persons: Persons | None = None
     cases: Sequence[CaseKind] = ()
     searched: Sequence[Searched] = ()
+    shared_files: Callable[[Settings], Mapping[str, Path]] = lambda _: {}
 
     @property
     def title(self) -> str:

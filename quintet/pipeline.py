@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 _LINEAGE = Path(__file__).with_name("lineage.json")
-_FILE = "pipeline.json"
+BUILDS_FILE = "pipeline.json"
+"""The file of the home that records how each asset was built last."""
 
 STAGES: Mapping[str, tuple[str, ...]] = {
     "Sources": ("inbox", "source", "seeds"),
@@ -75,20 +76,20 @@ def lineage() -> Mapping[str, Asset]:
 def builds(home: Path) -> dict[str, Build]:
     """Return how the assets of a home were built last, by key; none before the first run, or of another release."""
     with suppress(FileNotFoundError, ValueError, TypeError, AttributeError):
-        found = json.loads((home / _FILE).read_text("utf-8"))
+        found = json.loads((home / BUILDS_FILE).read_text("utf-8"))
         return {str(key): Build(**build) for key, build in found.items()}
     return {}
 
 
 def add_builds(home: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:
     """Add how a run's assets ended. changes: by key, the fields of `Build` that are new; checks are added by name."""
-    with (home / f"{_FILE}.lock").open("w") as lock:
+    with (home / f"{BUILDS_FILE}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = builds(home)
         for key, change in changes.items():
             build = known.setdefault(key, Build())
             for name, value in change.items():
                 setattr(build, name, {**build.checks, **value} if name == "checks" else value)
-        unfinished = home / f"{_FILE}.{os.getpid()}.tmp"
+        unfinished = home / f"{BUILDS_FILE}.{os.getpid()}.tmp"
         unfinished.write_text(json.dumps({key: asdict(build) for key, build in sorted(known.items())}), "utf-8")
-        unfinished.replace(home / _FILE)
+        unfinished.replace(home / BUILDS_FILE)

@@ -179,10 +179,11 @@ class Settings(BaseModel):
     )
     serving_url: BucketUrl | None = setting(
         None,
-        "URL of the S3 API or folder through which a build shares its snapshots with services on other machines.",
+        "URL of the S3 API or folder through which a build shares its snapshots, reports, models and policies with "
+        "services on other machines.",
         "a URL like http://key:secret@host:9000/bucket, with special characters percent-encoded (%2F for /); "
         "s3://bucket with the usual AWS variables; or file:///folder",
-        "none; build and service share `serving/`",
+        "none; build and service share the home",
     )
     stream_slot: str = setting(
         "quintet",
@@ -277,6 +278,16 @@ class Settings(BaseModel):
     def models(self) -> Path:
         """Folder of fitted models."""
         return self.home / "models"
+
+    @property
+    def fetched(self) -> Path:
+        """Folder of the files that were fetched from the bucket of `serving_url`."""
+        return self.home / "fetched"
+
+    @property
+    def served(self) -> Path:
+        """The folder in which a service finds reports, models and the record of builds."""
+        return self.fetched if self.serving_url is not None else self.home
 
     @property
     def online(self) -> Path:

@@ -3,7 +3,8 @@
 serving/snapshots/<name>.duckdb    a snapshot, never changed
 serving/pointers/<number>.json     which snapshot is current: the pointer with the highest number
 
-A pointer is put only if there is none of its number: of two builds that publish at once, one is refused.
+A pointer is put only if there is none of its number: of two builds that publish at once, one is refused. Reports,
+models and policies follow in the same way (`quintet.shared_files`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import obstore
 
@@ -60,13 +61,8 @@ def share(store: ObjectStore, path: Path, rows: Mapping[str, int], kept: int, ac
     """
     check_conditional_puts(store)
     last = latest(store)
-    sha256, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            sha256.update(block)
-            size += len(block)
     number = 1 if last is None else last.number + 1
-    pointer = Pointer(number, path.name, size, sha256.hexdigest(), dict(rows), accept_losses)
+    pointer = Pointer(number, path.name, path.stat().st_size, sha256_of(path), dict(rows), accept_losses)
     obstore.put(store, f"{SNAPSHOTS}/{path.name}", path)
     try:
         obstore.put(store, _key(number), json.dumps(asdict(pointer)).encode(), mode="create")
@@ -137,20 +133,24 @@ def fetch(store: ObjectStore, serving: Path, pointer: Pointer, former: Pointer |
     return path
 
 
-class Follower:
-    """Fetches each new snapshot. on_error: called when it cannot, once for each cause; the present one stays."""
+class Following:
+    """Fetches what a build shares whenever it is new. on_error: called when it cannot, once for each cause."""
 
-    def __init__(self, store: ObjectStore, serving: Path, kept: int, on_error: Callable[[Exception], None]) -> None:
-        self._store, self._serving, self._kept, self._on_error = store, serving, kept, on_error
-        self._pointer = _fetched(serving)
-        self._refused, self._last_error = 0, ""
+    what: ClassVar[str]
+
+    def __init__(self, on_error: Callable[[Exception], None]) -> None:
+        self._on_error, self._last_error = on_error, ""
         self._lock = threading.Lock()
 
+    def fetch_new(self) -> bool:
+        """Fetch what is new; return whether there was something. Raises what `look` reports."""
+        raise NotImplementedError
+
     def look(self) -> bool:
-        """Fetch the current snapshot if it is a new one; return whether it was."""
+        """Fetch what is new, and return whether there was something; report a failure, after which the former stays."""
         with self._lock:
             try:
-                is_new = self._look()
+                is_new = self.fetch_new()
                 self._last_error = ""
             except (SharedServingError, obstore.exceptions.BaseError, OSError) as error:
                 cause = type(error).__name__ if isinstance(error, obstore.exceptions.BaseError) else str(error)
@@ -160,7 +160,19 @@ class Follower:
                 return False
             return is_new
 
-    def _look(self) -> bool:
+
+class Follower(Following):
+    """Fetches each new snapshot; the present one stays when it cannot."""
+
+    what = "snapshot"
+
+    def __init__(self, store: ObjectStore, serving: Path, kept: int, on_error: Callable[[Exception], None]) -> None:
+        super().__init__(on_error)
+        self._store, self._serving, self._kept = store, serving, kept
+        self._pointer, self._refused = _fetched(serving), 0
+
+    def fetch_new(self) -> bool:
+        """Fetch the current snapshot if it is a new one; return whether it was."""
         known = max(self._refused, self._pointer.number if self._pointer else 0)
         pointer = latest(self._store, known)
         if pointer is None:
@@ -184,21 +196,32 @@ def _fetched(serving: Path) -> Pointer | None:
 
 
 def _download(store: ObjectStore, pointer: Pointer, to: Path) -> None:
-    sha256, size = hashlib.sha256(), 0
-    with to.open("wb") as file:
-        for block in obstore.get(store, f"{SNAPSHOTS}/{pointer.snapshot}").stream(min_chunk_size=_BLOCK_BYTES):
-            sha256.update(block)
-            size += len(block)
-            if size > pointer.bytes:
-                break
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-    if (size, sha256.hexdigest()) != (pointer.bytes, pointer.sha256):
+    if not download(store, f"{SNAPSHOTS}/{pointer.snapshot}", to, pointer.bytes, pointer.sha256):
         raise SharedServingError(
             f"snapshot {pointer.snapshot} of the bucket is damaged: its size or hash is not the published one. The "
             "former snapshot stays; publish again: quintet run."
         )
+
+
+def download(store: ObjectStore, key: str, to: Path, size: int, sha256: str) -> bool:
+    """Download an object to a file; return whether it has the given size and SHA-256."""
+    found, found_bytes = hashlib.sha256(), 0
+    with to.open("wb") as file:
+        for block in obstore.get(store, key).stream(min_chunk_size=_BLOCK_BYTES):
+            found.update(block)
+            found_bytes += len(block)
+            if found_bytes > size:
+                break
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return (found_bytes, found.hexdigest()) == (size, sha256)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _refuse_losses(pointer: Pointer, former: Pointer | None) -> None:

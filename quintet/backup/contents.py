@@ -29,6 +29,7 @@ _LEFT_OUT = frozenset(
         "restore",
         "logs",
         "cache",
+        "fetched",
         "policy",
         "dagster/running",
         "dagster/ui-token",

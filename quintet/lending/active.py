@@ -13,9 +13,6 @@ from quintet.lending.policy import Policy, PolicyError, read_policy
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry, ModelVersion, RegistryError
 
-FOLDER = "lending_scoring"
-"""The folder of the scoring models below the folder of all models."""
-
 _WATCH_SECONDS = 1.0
 
 
@@ -41,14 +38,14 @@ class ActiveState:
 class Serving:
     """The active policy and models, read at the start and whenever a file changes. Safe to share between threads.
 
-    on_fault: called once for each file that is refused. on_use: called with the versions that become active.
-    clock: UTC.
+    policy_file: returns the file of the policy. on_fault: called once for each file that is refused. on_use: called
+    with the versions that become active. clock: UTC.
     """
 
     def __init__(
         self,
         registry: ModelRegistry,
-        policy_file: Path,
+        policy_file: Callable[[], Path],
         log: DecisionLog,
         clock: Callable[[], dt.datetime],
         on_fault: Callable[[str], None],
@@ -77,11 +74,12 @@ class Serving:
     def refresh(self) -> None:
         """Reload files that have changed; keep the active version where the new one is broken."""
         models = sorted(self._registry.folder.glob("*.json"))
-        seen = tuple((path, _stamp(path)) for path in (self._policy_file, *models))
+        policy_file = self._policy_file()
+        seen = tuple((path, _stamp(path)) for path in (policy_file, *models))
         if seen == self._seen:
             return
         faults: list[str] = []
-        policy = self._policy(faults)
+        policy = self._policy(policy_file, faults)
         model = self._model(faults)
         challenger = self._challenger(faults)
         now = self._clock().isoformat()
@@ -101,9 +99,9 @@ class Serving:
                 self._reported.add(fault)
                 self._on_fault(fault)
 
-    def _policy(self, faults: list[str]) -> Policy | None:
+    def _policy(self, file: Path, faults: list[str]) -> Policy | None:
         try:
-            return self._unchanged(read_policy(self._policy_file))
+            return self._unchanged(file, read_policy(file))
         except PolicyError as error:
             if self.now.policy is not None:
                 faults.append(f"{error}; version {self.now.policy.version} of the policy stays active")
@@ -117,12 +115,12 @@ class Serving:
             faults.append(f"{error}; {stays}")
             return last
 
-    def _unchanged(self, policy: Policy) -> Policy:
+    def _unchanged(self, file: Path, policy: Policy) -> Policy:
         """Return the policy. Raises PolicyError if decisions were made under its version with another text."""
         used = self._log.policy_of_version(policy.version)
         if used not in (None, policy.sha256):
             raise PolicyError(
-                f"{self._policy_file}: the file was changed after version {policy.version} was used; give the changed "
+                f"{file}: the file was changed after version {policy.version} was used; give the changed "
                 "policy a version of its own, or restore the file"
             )
         return policy

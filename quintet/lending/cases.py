@@ -12,7 +12,7 @@ from quintet.cases.kind import CaseKind, Option, Sources, Subject
 from quintet.lending.decision_log import referred_after
 from quintet.lending.policy import PolicyError, read_policy
 from quintet.lending.scoring import REASONS
-from quintet.lending.settings import LendingSettings
+from quintet.lending.served import served_policy
 from quintet.lending.verdicts import APPROVE, REJECT, act
 from quintet.settings import Settings
 
@@ -47,7 +47,7 @@ def in_service(sources: Sources) -> tuple[Sequence[Subject], int]:
 def sentences_of(settings: Settings) -> Mapping[str, str]:
     """Return the sentences of all reason codes: the model's, and those of the policy, if it can be read."""
     try:
-        policy = read_policy(settings.of(LendingSettings).lending_policy)
+        policy = read_policy(served_policy(settings))
     except (PolicyError, OSError):  # the page of decisions says what is wrong with it
         return REASONS
     return {**REASONS, **policy.sentences}

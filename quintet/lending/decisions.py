@@ -215,7 +215,10 @@ class Decisions:
     async def _watch_features(self, seen: int) -> None:
         while self._waiting:
             await asyncio.sleep(_POLL_SECONDS)
-            version = self._features.store.version()
+            try:
+                version = self._features.store.version()
+            except STATE_FAULTS:
+                version = -1  # those who wait read again, and report it
             if version != seen:
                 seen = version
                 if self._applied is not None and not self._applied.done():

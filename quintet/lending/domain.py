@@ -9,6 +9,7 @@ from quintet.lending.decision_log import MIGRATIONS as DECISION_LOG
 from quintet.lending.decision_log import OWNER, RECORDED
 from quintet.lending.headline import has_clients, headline
 from quintet.lending.inbox import INBOX
+from quintet.lending.served import FOLDER, shared_files
 from quintet.ml.life_cycle import ModelSpec
 from quintet.search import Searched
 
@@ -26,7 +27,7 @@ LENDING = Domain(
     retention=verdicts.RETENTION,
     cases=(LOAN,),
     model=ModelSpec(
-        folder="lending_scoring",
+        folder=FOLDER,
         trained_on="ended loans",
         module="quintet.lending.model_comparison",
         step="lending_model",
@@ -46,6 +47,7 @@ LENDING = Domain(
     assets=("assets.lending",),
     sensors=("sensors.lending",),
     samples="quintet.samples.lending_dump",
+    shared_files=shared_files,
     persons=Persons(
         kind="client",
         columns=("client_id",),

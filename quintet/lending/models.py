@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from quintet.lending.active import FOLDER
 from quintet.lending.model_training import CannotTrainError, Trained, gate, train
 from quintet.lending.scoring import ModelFileError, ScoringModel
+from quintet.lending.served import FOLDER
 from quintet.ml.life_cycle import Candidate, promote, states
 from quintet.ml.model_registry import ModelRegistry, RegistryError
 

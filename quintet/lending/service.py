@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from quintet.delivery.outbox_worker import OutboxWorker
 from quintet.delivery.webhook import Send, to_webhook
 from quintet.domain import ServiceContext
-from quintet.lending.active import FOLDER, Serving
+from quintet.lending.active import Serving
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.decisions import Decisions
 from quintet.lending.endpoint import InProcess, Remote, Scorer
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
+from quintet.lending.served import served_models, served_policy
 from quintet.lending.settings import LendingSettings
 from quintet.lending.verdicts import CRM
 from quintet.ml.model_registry import ModelRegistry
@@ -71,13 +72,13 @@ def build_service(context: ServiceContext) -> LendingService:
     own = settings.of(LendingSettings)
     online = OnlineFeatures(FeatureStore(settings.state), features())
     log = DecisionLog(settings.state)
-    registry = ModelRegistry(settings.models / FOLDER)
+    registry = ModelRegistry(served_models(settings))
 
     def record_use(versions: str) -> None:
         at = utc_text(context.clock())
         record(context.store, Entry(at, "service", "", "lending.use", versions, "done"))
 
-    serving = Serving(registry, own.lending_policy, log, context.clock, _log_refusal, record_use)
+    serving = Serving(registry, lambda: served_policy(settings), log, context.clock, _log_refusal, record_use)
     scorer = _scorer(own, serving)
     decisions = Decisions(online, log, serving, scorer, context.clock, own.decision_seconds)
     worker = OutboxWorker(context.store, _crm(own), context.clock)

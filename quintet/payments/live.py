@@ -74,7 +74,10 @@ class Listener:
 
 
 class MonitorService:
-    """Runs the monitor in a thread. clock: the time in UTC, with its zone. Nothing runs before `start`."""
+    """Runs the monitor in a thread. clock: the time in UTC, with its zone. Nothing runs before `start`.
+
+    name: of this process among the services; events of another one have numbers of their own.
+    """
 
     def __init__(
         self,
@@ -84,7 +87,9 @@ class MonitorService:
         page_url: str | None = None,
         heartbeat_url: str | None = None,
         hours: OpeningHours = LEARNED,
+        name: str = "",
     ) -> None:
+        self._name = name
         self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
         self.monitor = Monitor(store, hours)
         self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, self.judges)
@@ -154,6 +159,17 @@ class MonitorService:
         for event in missed:
             listener.put(event)
         return listener
+
+    def id_of(self, event: Event) -> str:
+        """Return the id under which listeners get an event: its number, and the service that numbered it."""
+        return f"{event.number}-{self._name}"
+
+    def number_of(self, event_id: str) -> int | None:
+        """Return the number of an event by its id; 0, which is before all, for one of another service; None if none."""
+        number, _, name = event_id.partition("-")
+        if name != self._name:
+            return 0 if event_id else None
+        return int(number) if number.isascii() and number.isdecimal() and len(number) < 16 else None
 
     def leave(self, listener: Listener) -> None:
         """Stop listening."""

@@ -109,7 +109,8 @@ class Monitor:
         self._must_load = False
         self.rules = FollowedRules(GRAMMAR)
         self.rules.refresh(store)
-        self._load()
+        with store.reading():  # another service may record meanwhile
+            self._load()
 
     def refresh_rules(self) -> None:
         """Use the rules of the state store as they are now, for the minutes that are scored from here on."""

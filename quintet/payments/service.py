@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,5 +41,5 @@ def build_service(context: ServiceContext) -> PaymentsService:
     heartbeat = own.heartbeat_url.get_secret_value() if own.heartbeat_url else None
     hours = opening_hours(own.payments_time_zone, own.payments_opening_hours or "", own.payments_holidays)
     channels, page = channels_of(settings), payments_page_url(settings)
-    live = MonitorService(context.store, channels, context.clock, page, heartbeat, hours)
+    live = MonitorService(context.store, channels, context.clock, page, heartbeat, hours, secrets.token_hex(4))
     return PaymentsService(live)

@@ -359,11 +359,18 @@ def acknowledge(store: StateStore, incident_id: str, who: str, now: dt.datetime)
     return found is not None
 
 
+_REPEATED = dt.timedelta(minutes=1)
+
+
 def add_silence(
     store: StateStore, series: str | None, starts_at: dt.datetime, expires_at: dt.datetime, who: str, comment: str
 ) -> StoredSilence:
-    """Silence a series, or all of them."""
+    """Silence a series, or all of them; the same request again within a minute gets the same silence."""
     with store.write() as connection:
+        for one in silences(store, starts_at):
+            is_same = (one.series, one.created_by, one.comment, one.window_minutes) == (series, who, comment, None)
+            if is_same and max(abs(one.starts_at - starts_at), abs(one.expires_at - expires_at)) < _REPEATED:
+                return one
         ((silence_id,),) = connection.execute(
             "insert into payment_silences (series, starts_at, expires_at, created_by, comment) "
             "values (?, ?, ?, ?, ?) returning silence_id",

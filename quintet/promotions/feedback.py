@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from quintet.promotions.store import Label, all_labels, label_of, record_label
+from quintet.promotions.store import Label, all_labels, insert_label, label_of
 from quintet.state.store import StateStore
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
@@ -31,19 +31,20 @@ def confirm(store: StateStore, label: Label, label_of_file: bool | None, replace
 
     The same label again changes nothing. Raises ContradictionError if the current one differs and replace is False.
     """
-    before = label_of(store, label.user_id)
-    known = before.is_abuser if before is not None else label_of_file
-    if before is not None and before.is_abuser == label.is_abuser:
-        return Confirmed(before, is_new=False, replaced=False)
-    contradicts = known is not None and known != label.is_abuser
-    if contradicts and not replace:
-        who = f"{before.labelled_by} at {_moment(before.labelled_at)}" if before is not None else "the users file"
-        raise ContradictionError(
-            f"{label.user_id} was labelled {_in_words(bool(known))} by {who}; send `replace: true` to put "
-            f"{_in_words(label.is_abuser)} in its place"
-        )
-    record_label(store, label)
-    return Confirmed(label, is_new=True, replaced=contradicts)
+    with store.write() as connection:  # nobody else labels the user between reading and writing
+        before = label_of(store, label.user_id)
+        known = before.is_abuser if before is not None else label_of_file
+        if before is not None and before.is_abuser == label.is_abuser:
+            return Confirmed(before, is_new=False, replaced=False)
+        contradicts = known is not None and known != label.is_abuser
+        if contradicts and not replace:
+            who = f"{before.labelled_by} at {_moment(before.labelled_at)}" if before is not None else "the users file"
+            raise ContradictionError(
+                f"{label.user_id} was labelled {_in_words(bool(known))} by {who}; send `replace: true` to put "
+                f"{_in_words(label.is_abuser)} in its place"
+            )
+        insert_label(connection, label)
+        return Confirmed(label, is_new=True, replaced=contradicts)
 
 
 def label_in_files(cursor: duckdb.DuckDBPyConnection, user_id: str) -> tuple[bool, bool | None]:

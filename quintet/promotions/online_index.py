@@ -192,7 +192,7 @@ class OnlineIndex:
                     is_new=one.known is None,
                     score=float(scores[at]),
                     decision=str(outcome.decisions[at]),
-                    reasons=tuple(rules.reason(code) or self._explained(code) for code in outcome.reasons[at]),
+                    reasons=self.reasons(outcome.reasons[at], rules),
                     linked=_strongest(one.guest, found),
                     cluster_id=min(found.entries[place].user_id for place in cluster) if len(cluster) > 1 else None,
                     cluster_size=len(cluster),
@@ -200,6 +200,10 @@ class OnlineIndex:
                 )
             )
         return list(zip(judgements, in_shadow, strict=True))
+
+    def reasons(self, codes: Sequence[str], rules: ActiveRules) -> tuple[Reason, ...]:
+        """Return the codes with their sentences."""
+        return tuple(rules.reason(code) or self._explained(code) for code in codes)
 
     def add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> bool:
         """Add the account; return whether it is new. Of a known account only new uses are added."""

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from quintet.promotions.store import (
     sign_ups_after,
 )
 from quintet.rules.following import FollowedRules
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 from quintet.state.writer import Writer
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
@@ -108,12 +108,14 @@ class OnlineState:
         given_usages: Sequence[Mapping[str, Any]],
         judged_at: dt.datetime,
         judged_by: str,
+        request_sha256: str,
         patience_seconds: float,
     ) -> Judgement:
         """Score the sign-up, add it to the index, and record both. They are on the disk when this returns.
 
-        given, given_usages: JSON values, as the log stores them. Raises NotReadyError if there is no index within
-        `patience_seconds`.
+        A request that is repeated gets the judgement that is in the log, whichever service made it. given,
+        given_usages: JSON values, as the log stores them. request_sha256: digest of what was sent. Raises NotReadyError
+        if there is no index within `patience_seconds`.
         """
         until = time.monotonic() + patience_seconds
         while not self._first_try.is_set() and time.monotonic() < until:
@@ -133,19 +135,19 @@ class OnlineState:
             cluster_id=judgement.cluster_id,
             cluster_size=judgement.cluster_size,
             model_version=judgement.model_version,
+            request_sha256=request_sha256,
         )
-        written = [self._writer.run(partial(insert_judgement, record=record))]
+        verdict = None
         if shadow is not None:
             verdict = VerdictRecord(
                 sign_up.user_id, judged_at, shadow.version, judgement.decision, shadow.decision, shadow.codes
             )
-            written.append(self._writer.run(partial(insert_verdict, record=verdict)))
-        await asyncio.gather(*map(asyncio.wrap_future, written))
+        stands = await asyncio.wrap_future(self._writer.run(partial(_record, record=record, verdict=verdict)))
         with self._swapping:
             # An index that was swapped in meanwhile has read the log without this sign-up.
             if self._built is not None and self._built.index is not index:
                 self._built.index.add(sign_up, usages)
-        return judgement
+        return judgement if stands is record else _as_recorded(judgement, stands, index, self._rules)
 
     @property
     def rules(self) -> ActiveRules:
@@ -238,6 +240,27 @@ class OnlineState:
             self._first_try.set()
             if self._closed.wait(_WATCH_SECONDS):
                 return
+
+
+def _record(connection: Connection, record: JudgementRecord, verdict: VerdictRecord | None) -> JudgementRecord:
+    """Write a judgement, with the verdict of rules in shadow, and return what stands: the first one of a request."""
+    stands = insert_judgement(connection, record)
+    if stands is record and verdict is not None:
+        insert_verdict(connection, verdict)
+    return stands
+
+
+def _as_recorded(judgement: Judgement, record: JudgementRecord, index: OnlineIndex, rules: ActiveRules) -> Judgement:
+    """Return the judgement that is in the log, with the links as they are now."""
+    return replace(
+        judgement,
+        score=record.score,
+        decision=record.decision,
+        reasons=index.reasons(record.reasons, rules),
+        cluster_id=record.cluster_id,
+        cluster_size=record.cluster_size,
+        model_version=record.model_version,
+    )
 
 
 def _add(index: OnlineIndex, logged: Sequence[Logged]) -> int:

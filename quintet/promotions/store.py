@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -12,6 +12,9 @@ import orjson
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
 from quintet.state.store import Connection, StateStore
+
+REPEATED = dt.timedelta(minutes=15)
+"""How long the same request gets the judgement that it got first; clocks of services may be apart by less."""
 
 MIGRATIONS = (
     """
@@ -51,6 +54,10 @@ MIGRATIONS = (
         codes text not null
     ) strict;
     create index if not exists abuse_rule_verdicts_by_version on abuse_rule_verdicts (version, judged_at);
+    """,
+    """
+    alter table abuse_judgements add column request_sha256 text;
+    create index if not exists abuse_judgements_by_request on abuse_judgements (request_sha256);
     """,
 )
 """The scripts that create the tables below in the state store."""
@@ -102,7 +109,10 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class JudgementRecord:
-    """A sign-up as received, with its uses of codes, and the answer. judged_at is UTC."""
+    """A sign-up as received, with its uses of codes, and the answer. judged_at is UTC.
+
+    request_sha256: digest of what was sent.
+    """
 
     user_id: str
     judged_at: dt.datetime
@@ -115,6 +125,7 @@ class JudgementRecord:
     cluster_id: str | None
     cluster_size: int
     model_version: str
+    request_sha256: str
 
 
 @dataclass(frozen=True)
@@ -128,11 +139,16 @@ class Label:
     note: str | None = None
 
 
-def insert_judgement(connection: Connection, record: JudgementRecord) -> None:
-    """Add a judgement in the caller's transaction."""
-    connection.execute(
+def insert_judgement(connection: Connection, record: JudgementRecord) -> JudgementRecord:
+    """Add a judgement in the caller's transaction, and return it, or that of the same request a moment ago.
+
+    Whoever repeats a request, at this service or another, gets the first judgement; after `REPEATED` a new one.
+    """
+    since = (record.judged_at - REPEATED).isoformat()
+    is_new = connection.execute(
         "insert into abuse_judgements (user_id, judged_at, judged_by, sign_up, usages, score, decision, reasons, "
-        "cluster_id, cluster_size, model_version) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "cluster_id, cluster_size, model_version, request_sha256) select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
+        "where not exists (select 1 from abuse_judgements where request_sha256 = ? and judged_at >= ?)",
         (
             record.user_id,
             record.judged_at.isoformat(),
@@ -145,7 +161,27 @@ def insert_judgement(connection: Connection, record: JudgementRecord) -> None:
             record.cluster_id,
             record.cluster_size,
             record.model_version,
+            record.request_sha256,
+            record.request_sha256,
+            since,
         ),
+    ).rowcount
+    if is_new:
+        return record
+    row = connection.execute(
+        "select * from abuse_judgements where request_sha256 = ? order by judgement_id desc limit 1",
+        (record.request_sha256,),
+    ).fetchone()
+    return replace(
+        record,
+        score=row["score"],
+        decision=row["decision"],
+        reasons=orjson.loads(row["reasons"]),
+        cluster_id=row["cluster_id"],
+        cluster_size=row["cluster_size"],
+        model_version=row["model_version"],
+        judged_at=dt.datetime.fromisoformat(row["judged_at"]),
+        judged_by=row["judged_by"],
     )
 
 

@@ -26,6 +26,7 @@ from quintet.replication.forgotten import person_filter
 from quintet.replication.registered import replicated
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.state.awaited import once_it_answers
 from quintet.state.faults import STATE_FAULTS, StateError
 
 _SWITCH_SECONDS = 0.0005  # with Python's default of 5 ms, a commit would wait for the writers of objects
@@ -58,10 +59,9 @@ def _stream(settings: Settings, new_snapshot: bool, standby: bool, servers: cont
     sys.setswitchinterval(_SWITCH_SECONDS)
     options = Options(slot=settings.stream_slot, publication=settings.stream_slot, is_standby=standby)
     domain = replicated()
-    is_forgotten = person_filter(settings, domain)
-    stream = Stream(
-        database_url, open_store(log_url), domain.open_applier(settings), options, is_forgotten=is_forgotten
-    )
+    is_forgotten = once_it_answers(lambda: person_filter(settings, domain))
+    applier = once_it_answers(lambda: domain.open_applier(settings))
+    stream = Stream(database_url, open_store(log_url), applier, options, is_forgotten=is_forgotten)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stream.stop.set())
     if settings.stream_port:

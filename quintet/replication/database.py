@@ -6,12 +6,14 @@ import select
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import psycopg
+import structlog
 from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
@@ -23,6 +25,7 @@ from quintet.replication.pgoutput import Relation
 from quintet.replication.row_reader import binary_tuple
 from quintet.replication.values import UNCHECKED_UTF8, UTF8, as_readable, decoders
 
+_LOG = structlog.get_logger()
 _KEEPALIVE = struct.Struct("!cQqB")
 HEADER = 25
 _FEEDBACK = struct.Struct("!cQQQqB")
@@ -41,14 +44,20 @@ _OPTIONS = {
     "datestyle": "ISO",
     "extra_float_digits": "1",
     "bytea_output": "hex",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
 }
 """Options of every session, so that those of the role do not apply: its timeouts would end a snapshot, and its row
-security would leave out rows."""
+security would leave out rows. A machine that vanishes holds no lock for longer than some seconds."""
 
 _NO_TRANSACTION_TIMEOUT = (
     "select set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'"
 )
 """PostgreSQL 17 and later have it, and the others refuse it as an option."""
+
+_FAILOVER_SINCE = 170_000
+"""The version of PostgreSQL that copies slots to its standbys."""
 
 _PASSING = ("08", "53", "57", "58")
 """Classes of SQLSTATE after which a retry may help: connection, resources, operator, system."""
@@ -247,8 +256,9 @@ class Replication:
 
         The snapshot can be used as long as this connection does nothing else.
         """
+        failover = ", FAILOVER" if self._has_failover_slots else ""
         result = self._connection.exec_(
-            f"CREATE_REPLICATION_SLOT \"{slot}\" LOGICAL pgoutput (SNAPSHOT 'export')".encode()
+            f"CREATE_REPLICATION_SLOT \"{slot}\" LOGICAL pgoutput (SNAPSHOT 'export'{failover})".encode()
         )
         if result.status != pq.ExecStatus.TUPLES_OK:
             raise PublisherError(f"slot {slot} could not be created: {self._error(result)}")
@@ -257,11 +267,27 @@ class Replication:
         assert snapshot is not None
         return lsn_of(lsn.decode()), snapshot.decode()
 
+    @property
+    def _has_failover_slots(self) -> bool:
+        return self._connection.server_version >= _FAILOVER_SINCE
+
+    def _keep_on_failover(self, slot: str) -> None:
+        """Mark a slot of an earlier release as one that PostgreSQL copies to its standbys."""
+        if not self._has_failover_slots:
+            return
+        literal = slot.replace("'", "''")
+        query = f"select 1 from pg_replication_slots where slot_name = '{literal}' and not failover and not active"
+        if self._connection.exec_(query.encode()).ntuples:
+            result = self._connection.exec_(f'ALTER_REPLICATION_SLOT "{slot}" (FAILOVER true)'.encode())
+            if result.status != pq.ExecStatus.COMMAND_OK:
+                _LOG.warning("the slot will not be on a standby", slot=slot, reason=self._error(result))
+
     def start(self, slot: str, publication: str, begin: int, binary: bool) -> None:
         """Start to receive, from `begin` or the slot's position, whichever is later.
 
         Raises SlotTakenError if another consumer reads from it, ChangesLostError if its changes are gone.
         """
+        self._keep_on_failover(slot)
         options = f"proto_version '1', publication_names '\"{publication}\"'" + (", binary 'true'" if binary else "")
         result = self._connection.exec_(
             f'START_REPLICATION SLOT "{slot}" LOGICAL {lsn_text(begin)} ({options})'.encode()
@@ -367,20 +393,27 @@ def use_snapshot(connection: psycopg.Connection, name: str) -> None:
 
 
 def await_free(connection: psycopg.Connection, slot: str, seconds: float, stop: threading.Event) -> bool:
-    """Wait until the slot has no reader; the reader of a killed stream ends soon. Return False if `stop` is set.
+    """Wait until the slot has no reader, and no other stream is about to read it. Return False if `stop` is set.
 
-    Raises SlotTakenError after `seconds`.
+    Until the connection ends it holds a lock that only one stream of a slot can have; PostgreSQL notices within seconds
+    that the machine of a stream is gone. Raises SlotTakenError after `seconds`.
     """
-    until = time.monotonic() + seconds
-    while (state := slot_state(connection, slot)) is not None and state.active_pid is not None:
+    until, is_alone = time.monotonic() + seconds, False
+    while True:
+        is_alone = is_alone or _one(connection, "select pg_try_advisory_lock(%s)", (_lock_of(slot),))
+        state = slot_state(connection, slot)
+        reader = None if state is None else state.active_pid
+        if is_alone and reader is None:
+            return True
         if time.monotonic() > until:
-            raise SlotTakenError(
-                f"slot {slot} is read by another consumer (process {state.active_pid} of PostgreSQL). Stop that one, "
-                "or give this stream its own slot."
-            )
+            who = "another stream" if reader is None else f"another consumer (process {reader} of PostgreSQL)"
+            raise SlotTakenError(f"slot {slot} is read by {who}. Stop that one, or give this stream its own slot.")
         if stop.wait(_LOOK_SECONDS):
             return False
-    return True
+
+
+def _lock_of(slot: str) -> int:
+    return zlib.crc32(f"quintet stream {slot}".encode())
 
 
 def _one(connection: psycopg.Connection, statement: str, values: Sequence[Any] = ()) -> Any:

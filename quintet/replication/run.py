@@ -136,8 +136,13 @@ class Stream:
             try:
                 self._flow(epoch)
                 break
-            except (database.ChangesLostError, database.SlotTakenError):
+            except database.ChangesLostError:
                 raise
+            except database.SlotTakenError as error:
+                if not self._options.is_standby:
+                    raise
+                _LOG.info("another stream was faster; waiting in standby", reason=str(error))
+                self.stop.wait(self._options.reconnect_seconds)
             except ReadAgainError:
                 _LOG.info("the object store answers again: reading the log that was left in PostgreSQL")
             except OtherBookError:

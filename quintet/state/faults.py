@@ -9,6 +9,10 @@ class StateError(RuntimeError):
     """The state store cannot be opened; the message says which one, why and what to do."""
 
 
+class StateAwayError(StateError):
+    """PostgreSQL does not answer at the start; it may in a moment."""
+
+
 class StateUnavailableError(RuntimeError):
     """PostgreSQL did not answer, or not in time. Nothing of the transaction was written; the message has no secrets."""
 

@@ -99,6 +99,10 @@ CORE_MIGRATIONS = (
     for each statement execute function audit_is_append_only();
     """,
     ),
+    """
+    create table if not exists wrong_keys (network text not null, expires_at text not null) strict;
+    create index if not exists wrong_keys_by_network on wrong_keys (network, expires_at);
+    """,
 )
 
 TABLE = "migrations"

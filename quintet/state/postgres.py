@@ -20,7 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quintet.masking import masked
 from quintet.state.dialect import postgres_statement
-from quintet.state.faults import StateError, StateUnavailableError, UnstorableValueError
+from quintet.state.faults import StateAwayError, StateUnavailableError, UnstorableValueError
+from quintet.state.reachability import Reachability
 from quintet.warehouse.sql import quote_identifier
 
 SCHEMA = "quintet"
@@ -33,8 +34,8 @@ _LONGEST_IDLE_IN_TRANSACTION = "30s"
 """A service that stopped in the middle of a transaction keeps the others from writing no longer than this."""
 
 _DEFAULTS = {
-    "connect_timeout": "3",
-    "tcp_user_timeout": "5000",
+    "connect_timeout": "2",
+    "tcp_user_timeout": "2000",
     "keepalives_idle": "5",
     "keepalives_interval": "2",
     "application_name": "quintet",
@@ -158,9 +159,10 @@ class PostgresDatabase:
         self._url, self.name = url, name
         self._lock_number = zlib.crc32(f"quintet state {name}".encode())
         self._local = threading.local()
+        self._reachability = Reachability(self._connect)
         self._engine = create_engine(
             "postgresql+psycopg://",
-            creator=self._connect,
+            creator=self._reachability.open,
             pool_size=_POOL_SIZE,
             max_overflow=_MOST_CONNECTIONS - _POOL_SIZE,
             pool_timeout=_WAIT_SECONDS,
@@ -233,7 +235,8 @@ class PostgresDatabase:
                 connection.execute(f"vacuum (full) {quote_identifier(table)}".encode())
 
     def close(self) -> None:
-        """Close all connections; the next use opens new ones."""
+        """Close all connections."""
+        self._reachability.close()
         self._engine.dispose()
 
     @contextmanager
@@ -243,7 +246,8 @@ class PostgresDatabase:
             pooled = self._engine.raw_connection()
             connection: Any = pooled.driver_connection
             try:
-                yield connection
+                with self._reachability.limited(connection):
+                    yield connection
             except (psycopg.Error, StateUnavailableError) as error:
                 if not connection.closed:
                     raise
@@ -330,10 +334,10 @@ class PostgresDatabase:
         self.close()
 
 
-def unreachable(error: StateUnavailableError) -> StateError:
+def unreachable(error: StateUnavailableError) -> StateAwayError:
     """Return what to say when the database does not answer at the start."""
     reason = str(error).rstrip(".?")
-    return StateError(
+    return StateAwayError(
         f"{reason}. Start the database, or correct QUINTET_STATE_URL; without it the state is in SQLite files of the "
         "home."
     )

@@ -33,6 +33,7 @@ CORE_RETENTION = (
     Retention("outbox", "The payments page shows the last messages.", "created_at", "state in ('sent', 'given up')"),
     Retention("migrations", "One row for each owner of tables."),
     Retention("forgotten", "Whoever was forgotten must not come back with a file."),
+    Retention("wrong_keys", "They count for a minute.", "expires_at", is_short=True),
     Retention("audit", "It is append-only, and each entry follows from the one before."),
     Retention("audit_head", "One row."),
 )

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from quintet.code_version import files_digest
 from quintet.logs import log_as_json
 from quintet.private_files import write_for_owner_only
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.state.awaited import once_it_answers
 from quintet.state.faults import StateError
 from quintet.state.keys import create_first_key
 from quintet.state.store import StateStore
@@ -73,11 +75,7 @@ def _serve(settings: Settings) -> int:
     log_as_json(structlog.contextvars.merge_contextvars)
     sys.setswitchinterval(_SWITCH_SECONDS)
     print(f"Quintet on {settings.local_url(settings.port)} (pages), /docs (API); stop with Ctrl-C")
-    if settings.admin_key is None:
-        first = create_first_key(StateStore(settings.state), dt.datetime.now(dt.UTC), os.urandom)
-        if first:
-            print(f"first admin key, shown this once: {first[1]}", flush=True)
-    app = create_app(settings, files_digest(_PROJECT, ("quintet/**/*",)))
+    app = once_it_answers(lambda: _open(settings))
     # Loaded objects stay for good: collecting garbage among them would stop all requests for 0.17 s.
     gc.collect()
     gc.freeze()
@@ -94,6 +92,15 @@ def _serve(settings: Settings) -> int:
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     return 0
+
+
+def _open(settings: Settings) -> FastAPI:
+    """Return the application; print the first admin key if there was none."""
+    if settings.admin_key is None:
+        first = create_first_key(StateStore(settings.state), dt.datetime.now(dt.UTC), os.urandom)
+        if first:
+            print(f"first admin key, shown this once: {first[1]}", flush=True)
+    return create_app(settings, files_digest(_PROJECT, ("quintet/**/*",)))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from quintet.web.pruning import prune_regularly
 from quintet.web.routes import cases, docs, health, search
 from quintet.web.security import build_gate
 from quintet.web.service import Service
-from quintet.web.shared_snapshots import follow_snapshots
+from quintet.web.shared import Shared
 from quintet.web.snapshots import Snapshots
 
 DESCRIPTION = """
@@ -77,15 +77,17 @@ def create_app(
         ],
     )
 
+    shared = Shared(settings)
     opener = CaseOpener(store, service.snapshots, settings, CASE_KINDS.values(), clock)
     metrics.registry.register(OperationMetrics(store, service.snapshots, clock))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.files.load)
+        await shared.fetch_first()
         for domain in service.domains:
             await domain.start()
-        tasks = [asyncio.create_task(prune_regularly(service)), asyncio.create_task(follow_snapshots(settings))]
+        tasks = [asyncio.create_task(prune_regularly(service)), asyncio.create_task(shared.follow())]
         opener.start()
         yield
         await asyncio.to_thread(opener.stop)

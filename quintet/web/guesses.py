@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
+
+from quintet.state.faults import STATE_FAULTS
 
 WRONG_KEYS = 20
 """Wrong keys that an address may send in a minute before its guesses are slowed down."""
@@ -22,6 +26,9 @@ WRONG_KEYS = 20
 TURN_SECONDS = 1.0
 MOST_WAITING = 5
 """Requests of an address that wait for their turn; more are refused unread."""
+
+_KNOWN_SECONDS = 5.0
+"""How long it is not asked again whether other services have counted too many."""
 
 _LIMIT = RateLimitItemPerMinute(WRONG_KEYS)
 _IPV6_PREFIX = 64  # what one customer usually has
@@ -34,21 +41,41 @@ class _Turn:
 
 
 class Guesses:
-    """Counts wrong keys by address. sleep: waits for seconds."""
+    """Counts wrong keys by address. sleep: waits for seconds.
 
-    def __init__(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    shared: where several services count together, counts a wrong key of a network, and returns how many there were in
+    the last minute. While it fails, this service counts alone.
+    """
+
+    def __init__(
+        self,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        shared: Callable[[str], int] | None = None,
+    ) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._sleep = sleep
+        self._sleep, self._shared = sleep, shared
         self._turns: dict[str, _Turn] = {}
+        self._many_until: dict[str, float] = {}
 
     def are_many(self, host: str) -> bool:
-        """Return whether an address has sent too many wrong keys."""
-        return not self._limiter.test(_LIMIT, network_of(host))
+        """Return whether an address has sent too many wrong keys, as far as this service knows."""
+        network = network_of(host)
+        return self._many_until.get(network, 0.0) > time.monotonic() or not self._limiter.test(_LIMIT, network)
 
-    def count(self, host: str) -> None:
-        """Count a wrong key."""
-        if not self.are_many(host):  # the storage starts a thread for a hit
-            self._limiter.hit(_LIMIT, network_of(host))
+    async def count(self, host: str) -> bool:
+        """Count a wrong key; return whether the address had sent too many before."""
+        if self.are_many(host):
+            return True
+        network = network_of(host)
+        self._limiter.hit(_LIMIT, network)
+        if self._shared is not None:
+            with suppress(*STATE_FAULTS):
+                if await asyncio.to_thread(self._shared, network) >= WRONG_KEYS:
+                    now = time.monotonic()
+                    self._many_until = {one: until for one, until in self._many_until.items() if until > now}
+                    self._many_until[network] = now + _KNOWN_SECONDS
+                    return True
+        return False
 
     async def may_compare(self, host: str) -> bool:
         """Wait for the address's turn to compare a key with the admin key; return False if too many wait already."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPBearer
@@ -16,6 +17,7 @@ from quintet.state.keys import ENVIRONMENT_KEY_ID, Key, digest, key_of_id, recog
 from quintet.state.secrets import secret_of
 from quintet.state.sessions import admin_mark, key_of_session
 from quintet.state.store import StateStore
+from quintet.state.wrong_keys import count_wrong_key
 from quintet.web.guesses import WRONG_KEYS, Guesses
 from quintet.web.problems import DECLARED, ProblemError
 from quintet.web.recognised import FRESH_SECONDS, Recognised
@@ -94,10 +96,9 @@ class Gate:
             known = recognise(self.store, text, self.admin_key)
             if known is not None:
                 return known
-        if self.guesses.are_many(host):
+        if await self.guesses.count(host):
             detail = f"more than {WRONG_KEYS} wrong keys in a minute; wait a minute, or use a right one"
             raise ProblemError(429, detail, {"retry-after": "60"})
-        self.guesses.count(host)
         return None
 
     def is_still_allowed(self, request: Request) -> bool:
@@ -134,10 +135,12 @@ def build_gate(
     requests_per_minute: int,
     random_bytes: Callable[[int], bytes],
 ) -> Gate:
-    """Return a gate that keeps its counts in this process."""
+    """Return a gate that counts requests in this process, and wrong keys with the other services of the store."""
     mark = None if admin_key is None else admin_mark(admin_key, secret_of(store, "sessions", random_bytes))
     recognised = Recognised(0.0 if store.is_file else FRESH_SECONDS, time.monotonic)
-    return Gate(store, admin_key, clock, Allowance(requests_per_minute, clock), Guesses(), mark, recognised)
+    shared = None if store.is_file else partial(count_wrong_key, store, most=WRONG_KEYS)
+    guesses = Guesses(shared=shared)
+    return Gate(store, admin_key, clock, Allowance(requests_per_minute, clock), guesses, mark, recognised)
 
 
 def is_same_site(request: Request) -> bool:

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 
 from quintet.embedded.processes import free_port
-from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.scoring import ScoringModel
+from quintet.lending.served import FOLDER
 from quintet.ml.model_registry import ModelRegistry
 from quintet.samples.crm import Crm, Plan
 from quintet.samples.crm_tally import Tally

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import resource
@@ -16,9 +17,12 @@ from types import TracebackType
 import httpx
 import numpy as np
 
+from quintet.domains import open_state_store
 from quintet.embedded.processes import free_port
+from quintet.payments import store as payment_store
 from quintet.payments.incidents import to_datetime
-from quintet.payments.monitor import Item
+from quintet.payments.monitor import Item, Monitor
+from quintet.state.store import StateStore
 from tests.command import Python
 from tests.unit.payments.teams import Receiver
 from tests.waiting import LONG_SECONDS, wait_until
@@ -161,7 +165,7 @@ class PaymentWorld:
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=ADMIN, timeout=LONG_SECONDS) as client:
             while not self._stop.is_set():
                 together = [next(source) for _ in range(_MINUTES_A_REQUEST)]
-                body = [_as_json(item) for items in together for item in items]
+                body = [as_json(item) for items in together for item in items]
                 while not self._is_accepted(client, body):
                     time.sleep(0.02)
                 self.sent += together
@@ -181,5 +185,20 @@ class PaymentWorld:
         return self.log.read_text()[-3_000:]
 
 
-def _as_json(item: Item) -> dict[str, object]:
+def without_faults(folder: Path, sent: list[list[Item]]) -> StateStore:
+    """Return the store of a monitor that was sent the same minutes."""
+    store = open_state_store(folder)
+    monitor = Monitor(store)
+    now = dt.datetime.now(dt.UTC)
+    for begin in range(0, len(sent), 500):
+        monitor.take(sent[begin : begin + 500], now)
+    monitor.checkpoint()
+    return store
+
+
+def incidents_of(store: StateStore) -> dict[str, object]:
+    return {one.incident_id: {**one.fields} for one in payment_store.incidents(store)}
+
+
+def as_json(item: Item) -> dict[str, object]:
     return {"minute_at": f"{to_datetime(item.minute).isoformat()}Z", "status": item.status, "count": item.count}

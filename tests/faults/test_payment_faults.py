@@ -14,9 +14,7 @@ import pytest
 from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import RESOLVED, to_minute
-from quintet.payments.monitor import Item, Monitor
-from quintet.state.store import StateStore
-from tests.faults.payment_world import PaymentWorld
+from tests.faults.payment_world import PaymentWorld, incidents_of, without_faults
 from tests.unit.payments.teams import receiving
 from tests.waiting import wait_until
 
@@ -41,21 +39,6 @@ def try_faults(world: PaymentWorld, seconds: float, seed: int) -> Counter[str]:
         beats = len(world.heart.attempted_at)
         wait_until(lambda beats=beats: len(world.heart.attempted_at) > beats)  # it beats again by itself
     return counts
-
-
-def without_faults(folder: Path, sent: list[list[Item]]) -> StateStore:
-    """Return the store of a monitor that was sent the same minutes."""
-    store = open_state_store(folder)
-    monitor = Monitor(store)
-    now = dt.datetime.now(dt.UTC)
-    for begin in range(0, len(sent), 500):
-        monitor.take(sent[begin : begin + 500], now)
-    monitor.checkpoint()
-    return store
-
-
-def incidents_of(store: StateStore) -> dict[str, object]:
-    return {one.incident_id: {**one.fields} for one in payment_store.incidents(store)}
 
 
 def test_nothing_is_lost_or_doubled_and_no_heartbeat_is_sent_while_nothing_is_judged(

@@ -85,7 +85,7 @@ def _user(settings: Settings) -> tuple[str, str]:
 
 def _judgement(user: tuple[str, str]) -> JudgementRecord:
     given = {"user_id": user[0], "email": user[1]}
-    return JudgementRecord(user[0], _NOW, "Ana", given, [], 0.5, "review", [], user[0], 2, "m")
+    return JudgementRecord(user[0], _NOW, "Ana", given, [], 0.5, "review", [], user[0], 2, "m", user[0])
 
 
 def _decision() -> DecisionRecord:

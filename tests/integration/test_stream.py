@@ -366,6 +366,45 @@ def test_a_standby_takes_over_without_a_gap(url: str, server: EmbeddedPostgres, 
         applier.store.close()
 
 
+def test_standbys_that_start_at_once_begin_one_epoch_and_one_of_them_streams(
+    url: str, server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    log, place = MemoryStore(), own_schema(server.url, tmp_path / "online")
+    appliers = [LendingApplier(FeatureStore(place), features()) for _ in range(3)]
+    streams = [Stream(url, log, applier, replace(_OPTIONS, is_standby=True)) for applier in appliers]
+    ended: list[object] = []
+
+    def run(stream: Stream) -> None:
+        try:
+            stream.run()
+            ended.append("stopped")
+        except Exception as error:
+            ended.append(error)
+
+    threads = [threading.Thread(target=run, args=(stream,)) for stream in streams]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: ended or any(stream.ready.is_set() for stream in streams))
+    reader = "select active_pid from pg_replication_slots where slot_name = 'quintet' and active_pid is not null"
+    for _ in range(5):  # a server that restarts lets all of them connect again at once
+        pid = wait_until(lambda: _ask(url, f"select ({reader})"))
+        _ask(
+            url,
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() "
+            "and datname = 'trial'",
+        )
+        wait_until(lambda pid=pid: ended or _ask(url, f"select ({reader})") not in (None, pid))
+    assert ended == []
+    assert len(epochs(log)) == 1
+    for stream in streams:
+        stream.stop.set()
+    for thread in threads:
+        thread.join(LONG_SECONDS)
+    assert ended == ["stopped"] * 3
+    for applier in appliers:
+        applier.store.close()
+
+
 def test_a_standby_that_waits_can_be_stopped(url: str, online: LendingApplier, tmp_path: Path) -> None:
     log = MemoryStore()
     with _running(url, log, online):

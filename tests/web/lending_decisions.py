@@ -12,10 +12,10 @@ from fastapi.testclient import TestClient
 
 from quintet.change_log.change import Change, Position
 from quintet.change_log.log import Epoch
-from quintet.lending.active import FOLDER
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.scoring import ScoringModel
+from quintet.lending.served import FOLDER
 from quintet.ml.model_registry import ModelRegistry
 from quintet.state.features import FeatureStore
 from tests.unit.lending.events import change

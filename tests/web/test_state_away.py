@@ -18,6 +18,7 @@ from quintet.state.faults import StateError
 from quintet.state.keys import create_key
 from quintet.state.store import StateStore
 from quintet.state_place import StatePlace
+from quintet.web.guesses import WRONG_KEYS
 from tests.state_places import state_server
 from tests.web.payments import TRANSACTIONS, minute
 from tests.web.service import ADMIN, build_app
@@ -101,11 +102,17 @@ def test_a_database_that_is_away_at_the_start_is_named(server: str, own_home: Pa
 def test_two_services_are_one_system(server: str, own_home: Path, tmp_path: Path) -> None:
     database = Database(server, "two")
     with client_of(own_home, database.url) as first, client_of(tmp_path / "b", database.url) as second:
-        answers = [sent(client, minute).status_code for minute in range(20) for client in (first, second)]
+        both = (first, second)
+        answers = [sent(client, minute).status_code for minute in range(20) for client in both]
         assert set(answers) == {200}
         verdict = sent(first, 20, denied=70).json()["items"][1]
         assert verdict["recommendation"] == "alert"
         assert sent(second, 20, denied=70).json()["items"][1]["incident_id"] == verdict["incident_id"]
+        wrong = {"Authorization": "Bearer qk_wrong"}
+        tried = [one.get("/v1/cases", headers=wrong).status_code for _ in range(WRONG_KEYS // 2) for one in both]
+        assert set(tried) == {401}
+        assert {one.get("/v1/cases", headers=wrong).status_code for one in both} == {429}
+        assert first.get("/v1/cases").status_code == 200, "the right key is let in"
         silence = {"minutes": 60, "series": "denied", "comment": "maintenance"}
         assert first.post("/v1/payments/silences/begin", json=silence).status_code == 200
         assert [one["series"] for one in second.get("/v1/payments/silences").json()["items"]] == ["denied"]

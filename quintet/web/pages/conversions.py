@@ -83,7 +83,7 @@ def conversions(request: Request) -> Response:
             "files": [
                 Option(f"{PATH}/files/{name}", label)
                 for name, label in FILES.items()
-                if (service_of(request).settings.reports / name).is_file()
+                if (service_of(request).settings.served / "reports" / name).is_file()
             ],
         }
 
@@ -116,7 +116,7 @@ def figure_csv(request: Request, name: str) -> Response:
 @router.get(f"{PATH}/files/{{name}}")
 def written_file(request: Request, name: str) -> Response:
     """Return a file that the last run wrote."""
-    return report_file(service_of(request).settings.reports, name, FILES)
+    return report_file(service_of(request).settings.served / "reports", name, FILES)
 
 
 def _tables(chosen: Chosen) -> list[Table]:
@@ -172,5 +172,5 @@ def _clocks(cursor: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _written(request: Request) -> str:
     """Return the existing files and their times, which the page shows."""
-    paths = [service_of(request).settings.reports / name for name in FILES]
+    paths = [service_of(request).settings.served / "reports" / name for name in FILES]
     return ",".join(f"{path.name} {path.stat().st_mtime_ns}" for path in paths if path.is_file())

@@ -60,7 +60,7 @@ def pipeline(request: Request) -> Response:
     own = [domain for domain in DOMAINS if key.allows(f"{domain.name}:read")]
     readable = [domain.name for domain in own]
     inboxes = [inbox for domain in own for inbox in domain.inboxes]
-    recorded = builds(service.settings.home)
+    recorded = builds(service.settings.served)
     dagster_url = (service.settings.dagster_url or "").rstrip("/")
     given = request.query_params
     filters, problem = _filters(given, readable)

@@ -104,12 +104,12 @@ def written_report(request: Request, name: str) -> Response:
     owners = {f"{one.name}.pdf": domain.name for domain in DOMAINS for one in domain.reports}
     if name in owners and not request.state.key.allows(f"{owners[name]}:read"):
         raise ProblemError(403, f"the key lacks the scope {owners[name]}:read")
-    return report_file(service_of(request).settings.reports, name, owners)
+    return report_file(service_of(request).settings.served / "reports", name, owners)
 
 
 def _written(request: Request) -> pd.DataFrame:
     """Return the PDFs that the key may read and that there are."""
-    folder, key = service_of(request).settings.reports, request.state.key
+    folder, key = service_of(request).settings.served / "reports", request.state.key
     rows = [
         {
             "business": domain.title,

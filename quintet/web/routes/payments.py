@@ -24,7 +24,6 @@ from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError, records
 from quintet.web.addresses import route_path
 from quintet.web.audit import audited, not_audited
-from quintet.web.forms import whole_number
 from quintet.web.problems import Fault, ProblemError
 from quintet.web.routes.payments_models import (
     BODY,
@@ -286,11 +285,11 @@ def _batch_points(
 async def stream(request: Request) -> EventSourceResponse:
     """Stream events: `minute` (all points of a minute), `incident`, `notified` (the outbox has changed).
 
-    With `Last-Event-ID` it continues after that event, as long as the service still has it.
+    With `Last-Event-ID` it continues after that event, as long as the service still has it. After an event of another
+    service it sends what it has, so that nothing is missed, and some events twice.
     """
-    given = request.headers.get("last-event-id", "")
     live, gate = _live(request), service_of(request).gate
-    listener = live.listen(whole_number(given, 10**15))
+    listener = live.listen(live.number_of(request.headers.get("last-event-id", "")))
 
     async def events() -> AsyncIterator[Mapping[str, Any]]:
         try:
@@ -303,7 +302,7 @@ async def stream(request: Request) -> EventSourceResponse:
                     continue
                 if event is None:
                     return
-                yield {"id": str(event.number), "event": event.kind, "data": json.dumps(event.data)}
+                yield {"id": live.id_of(event), "event": event.kind, "data": json.dumps(event.data)}
         finally:
             live.leave(listener)
 

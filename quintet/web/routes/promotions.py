@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -68,6 +69,10 @@ class SignUpGiven(BaseModel):
     is_email_verified: StrictBool | None = Field(None, description="Whether the user has confirmed the e-mail address.")
     is_phone_verified: StrictBool | None = Field(None, description="Whether the user has confirmed the phone number.")
     usages: list[UsageGiven] = Field(default_factory=list, max_length=_MOST_USAGES, description="Uses known so far.")
+
+    def sha256(self) -> str:
+        """Return the digest of what was sent."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def plain(self, now: dt.datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the sign-up and its usages as plain JSON. Raises ProblemError for a blank user_id or a future time."""
@@ -220,7 +225,8 @@ class OverviewQuery(BaseModel):
 async def abuse_score(request: Request, given: SignUpGiven) -> Response:
     """Score a sign-up and store the user, who is then compared with later sign-ups.
 
-    The result is on the disk before it is returned. A user sent again keeps the first fields; new uses count.
+    The result is on the disk before it is returned. A user sent again keeps the first fields; new uses count. The same
+    request within 15 minutes gets the same score and decision again, so that it can be repeated safely.
     """
     service = service_of(request)
     now = service.clock()
@@ -228,7 +234,7 @@ async def abuse_score(request: Request, given: SignUpGiven) -> Response:
     patience_seconds = service.settings.request_seconds / 2
     try:
         judgement = await service.of(PromotionsService).index.judge_and_record(
-            sign_up, usages, now, request.state.key.name, patience_seconds
+            sign_up, usages, now, request.state.key.name, given.sha256(), patience_seconds
         )
     except NotReadyError as error:
         raise ProblemError(503, str(error), {"retry-after": str(_RETRY_SECONDS)}) from error

@@ -19,11 +19,11 @@ from quintet.change_log.log import ObjectStore
 from quintet.domain import ServiceContext
 from quintet.domains import open_state_store
 from quintet.embedded.postgres import EmbeddedPostgres
-from quintet.lending.active import FOLDER
 from quintet.lending.application import Application
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.feature_registry import features
 from quintet.lending.replicated import LendingApplier
+from quintet.lending.served import FOLDER
 from quintet.lending.service import build_service
 from quintet.ml.model_registry import ModelRegistry
 from quintet.replication.database import lsn_of

@@ -41,7 +41,7 @@ class World:
         (self.registry.folder / f"{model.version}.json").write_text("{", "utf-8")  # type: ignore[attr-defined]
 
     def serving(self) -> Serving:
-        return Serving(self.registry, self.policy, self.log, lambda: NOW, self.faults.append)
+        return Serving(self.registry, lambda: self.policy, self.log, lambda: NOW, self.faults.append)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from quintet.domains import open_state_store
 from quintet.payments import live as live_module
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import to_minute
-from quintet.payments.live import MonitorService
+from quintet.payments.live import Event, MonitorService
 from quintet.payments.monitor import Item
 from quintet.payments.self_test import CHANNEL
 from quintet.state.outbox import enqueue, last_messages
@@ -163,7 +163,7 @@ def test_a_thread_that_hangs_judges_nothing(live: MonitorService, monkeypatch: p
     go_on.set()
 
 
-def _numbers(live: MonitorService, after: int) -> list[int]:
+def _numbers(live: MonitorService, after: int | None) -> list[int]:
     async def listen() -> list[int]:
         listener = live.listen(after)
         await asyncio.sleep(0)
@@ -190,3 +190,23 @@ def test_a_listener_that_continues_after_a_restart_gets_what_it_has_not_seen(sto
     assert len(_numbers(again, last)) == 2
     assert len(_numbers(again, _numbers(again, last)[0])) == 1
     assert len(_numbers(again, 10**15)) == 2  # from before the clock was set back
+
+
+def test_a_listener_that_continues_at_another_service_misses_nothing(store: StateStore) -> None:
+    first, second = (
+        MonitorService(store, {}, lambda at=at: NOW + dt.timedelta(milliseconds=at), name=name)
+        for name, at in (("a", 2), ("b", 0))  # their numbers overlap
+    )
+    for service in (first, second):
+        for _ in range(5):
+            service.say("told", dict)
+    seen = first.id_of(Event(_numbers(first, 0)[0], "told", dict))
+
+    assert len(_numbers(first, first.number_of(seen))) == 4, "at the same service it continues there"
+    assert len(_numbers(second, second.number_of(seen))) == 5
+    assert second.number_of("17") == 0, "an id of a release that gave numbers alone"
+
+
+@pytest.mark.parametrize("event_id", ["", "x-a", "-a", "1\u0663-a", f"{'9' * 40}-a"])
+def test_an_event_id_that_is_none_starts_now(store: StateStore, event_id: str) -> None:
+    assert MonitorService(store, {}, lambda: NOW, name="a").number_of(event_id) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -90,6 +91,28 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("checkpoint_every", [3, 1_000])
+def test_a_service_that_starts_while_another_records_misses_nothing(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Monitor(store)
+    first.take(quiet_hours(60), LATER)
+    load = payment_store.load_state
+
+    def load_while_another_records(given: StateStore) -> object:
+        found = load(given)
+        thread = threading.Thread(target=lambda: first.take([minute_of(60, denied=70)], LATER))
+        thread.start()
+        thread.join()
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(payment_store, "load_state", load_while_another_records)
+        second = Monitor(store)
+    second.take([minute_of(61)], LATER)
+    first.pass_time(LATER)
+    assert second.detector.to_json() == first.detector.to_json()
+
+
 def test_two_services_on_one_store_judge_as_one(
     store: StateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_every: int
 ) -> None:

@@ -5,44 +5,25 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from quintet.promotions import online_state
-from quintet.promotions.accounts import accounts_of
-from quintet.promotions.model import scorecard
 from quintet.promotions.online_index import Judgement
 from quintet.promotions.online_state import NotReadyError, OnlineState, build_index
-from quintet.promotions.policy import read_policy
-from quintet.promotions.profile import Population
 from quintet.promotions.store import sign_ups_after
 from quintet.state.store import StateStore
-from tests.unit.promotions.worlds import small_world
+from tests.unit.promotions.worlds import small_world, write_snapshot
 from tests.waiting import LONG_SECONDS
 
 
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
     """A snapshot of fifty users."""
-    users, usages, _ = small_world()
-    users, policy = users.head(50), read_policy()
-    file = tmp_path / "serving" / "one.duckdb"
-    file.parent.mkdir()
-    with duckdb.connect(str(file)) as connection:
-        connection.execute("create schema marts; create schema ml")
-        for name, frame in (("fct_promo_users", users), ("fct_promo_usages", usages)):
-            connection.register("given", pa.Table.from_pandas(frame, preserve_index=False))
-            connection.execute(f"create table marts.{name} as select * from given").fetchall()
-        model = scorecard(Population.of(accounts_of(users, usages)))
-        connection.execute(
-            "create table ml.abuse_model as select ? as content, ? as review_from, ? as block_from, ? as reason_from",
-            [model.to_json(), policy.review_from, policy.block_from, policy.reason_from],
-        ).fetchall()
-    (file.parent / "current.duckdb").symlink_to(file.name)
-    return file
+    return write_snapshot(tmp_path / "serving" / "one.duckdb")
 
 
 def test_a_user_in_both_has_the_fields_of_the_snapshot_and_log_users_are_added(snapshot: Path):
@@ -86,7 +67,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 async def ask(state: OnlineState, user_id: str, patience_seconds: float = LONG_SECONDS) -> Judgement:
     at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     given = {"user_id": user_id, "created_at": at.isoformat(), "device_id": "d"}
-    return await state.judge_and_record(given, [], at, "tester", patience_seconds)
+    return await state.judge_and_record(given, [], at, "tester", f"sent for {user_id}", patience_seconds)
 
 
 def test_queries_before_the_first_index_wait_for_it_or_time_out(
@@ -109,7 +90,7 @@ def test_queries_before_the_first_index_wait_for_it_or_time_out(
     assert len(state.index()) == 60
 
 
-def test_simultaneous_queries_are_judged_in_turn_and_all_are_logged(snapshot: Path, store: StateStore):
+def test_simultaneous_queries_are_judged_in_turn_and_each_is_logged_once(snapshot: Path, store: StateStore):
     async def scene() -> list[Judgement]:
         return await asyncio.gather(*(ask(state, f"u{number % 6}") for number in range(12)))
 
@@ -119,8 +100,30 @@ def test_simultaneous_queries_are_judged_in_turn_and_all_are_logged(snapshot: Pa
     state.close()
 
     assert [one.is_new for one in judged] == [True] * 6 + [False] * 6
-    assert [given["user_id"] for _, given, _ in sign_ups_after(store, 0)] == [f"u{number % 6}" for number in range(12)]
+    assert [given["user_id"] for _, given, _ in sign_ups_after(store, 0)] == [f"u{number}" for number in range(6)]
+    assert [one.score for one in judged[6:]] == [one.score for one in judged[:6]]
     assert judged[5].score > judged[0].score
+
+
+def test_the_same_sign_up_at_two_services_at_once_has_one_judgement(snapshot: Path, store: StateStore):
+    states = [OnlineState(store, snapshot.parent, lambda _: None) for _ in range(2)]
+    for state in states:
+        assert state.refresh()
+        state._writer.start()
+    asyncio.run(ask(states[0], "before", patience_seconds=0))  # the services know different accounts
+    barrier = threading.Barrier(2)
+
+    def send(state: OnlineState) -> Judgement:
+        barrier.wait()
+        return asyncio.run(ask(state, "u1", patience_seconds=0))
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(send, states))
+    for state in states:
+        state.close()
+
+    assert [given["user_id"] for _, given, _ in sign_ups_after(store, 0)] == ["before", "u1"]
+    assert len({(one.score, one.decision, one.reasons, one.cluster_size) for one in answers}) == 1
 
 
 def test_a_sign_up_that_another_service_judged_is_known_after_following(snapshot: Path, store: StateStore):

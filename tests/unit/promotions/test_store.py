@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
 from quintet.promotions.store import (
+    REPEATED,
     JudgementRecord,
     Label,
     all_labels,
@@ -23,8 +25,10 @@ AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 def judgement(user_id: str) -> JudgementRecord:
-    sign_up = {"user_id": user_id, "email": "ана@example.com"}
-    return JudgementRecord(user_id, AT, "app", sign_up, [{"promo_code": "A"}], 0.5, "review", ["R_2"], None, 1, "m")
+    sign_up, usages = {"user_id": user_id, "email": "ана@example.com"}, [{"promo_code": "A"}]
+    return JudgementRecord(
+        user_id, AT, "app", sign_up, usages, 0.5, "review", ["R_2"], None, 1, "m", f"sent: {user_id}"
+    )
 
 
 def test_sign_ups_are_returned_in_order_as_received(store: StateStore):
@@ -37,6 +41,24 @@ def test_sign_ups_are_returned_in_order_as_received(store: StateStore):
     assert [one[0] for one in sign_ups_after(store, first)] == [second]
     assert was_judged(store, "a")
     assert not was_judged(store, "c")
+
+
+def test_a_request_that_is_repeated_gets_the_first_judgement_for_a_while(store: StateStore):
+    first = judgement("a")
+
+    def judged(**changes: object) -> JudgementRecord:
+        with store.write() as connection:
+            return insert_judgement(connection, replace(first, **changes))
+
+    assert judged() == first
+    other = {"score": 0.9, "decision": "block", "reasons": ["S_3"], "cluster_id": "b", "cluster_size": 2}
+    for at in (AT, AT + REPEATED, AT - REPEATED):  # clocks of services are apart
+        assert judged(judged_at=at, **other) == first
+    assert len(sign_ups_after(store, 0)) == 1
+    later = {"judged_at": AT + REPEATED + dt.timedelta(seconds=1), "score": 0.9}
+    assert judged(**later) == replace(first, **later), "the twin"
+    assert judged(request_sha256="with another use").request_sha256 == "with another use"
+    assert len(sign_ups_after(store, 0)) == 3
 
 
 def test_uncommitted_judgements_are_not_stored(store: StateStore):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_of
 from quintet.promotions.evidence import gather
-from quintet.promotions.model import AbuseModel
+from quintet.promotions.model import AbuseModel, scorecard
 from quintet.promotions.online_index import Judgement, OnlineIndex, Query
-from quintet.promotions.policy import Policy
+from quintet.promotions.policy import Policy, read_policy
+from quintet.promotions.profile import Population
 from quintet.promotions.score import scored
 from quintet.samples.promotions import PromotionsWorld, make_sample
 
@@ -70,3 +73,25 @@ def score_batch(
 def judge_and_add(index: OnlineIndex, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
     """Score a sign-up and let it join the index."""
     return index.judge_in_turn([Query(sign_up, usages, joins=True)])[0]
+
+
+def write_snapshot(file: Path) -> Path:
+    """Write a snapshot of fifty users with a scorecard, and make it the current one of its folder."""
+    users, usages, _ = small_world()
+    users, policy = users.head(50), read_policy()
+    file.parent.mkdir()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema marts; create schema ml")
+        for name, frame in (("fct_promo_users", users), ("fct_promo_usages", usages)):
+            connection.register("given", pa.Table.from_pandas(frame, preserve_index=False))
+            connection.execute(f"create table marts.{name} as select * from given").fetchall()
+        model = scorecard(Population.of(accounts_of(users, usages)))
+        connection.execute(
+            "create table ml.abuse_model as select ? as content, ? as review_from, ? as block_from, ? as reason_from",
+            [model.to_json(), policy.review_from, policy.block_from, policy.reason_from],
+        ).fetchall()
+        connection.execute(
+            "create table marts.snapshot as select 'one' as snapshot_id, timestamp '2026-01-01' as published_at"
+        ).fetchall()
+    (file.parent / "current.duckdb").symlink_to(file.name)
+    return file

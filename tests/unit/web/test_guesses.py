@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from quintet.state.faults import StateUnavailableError
 from quintet.web.guesses import MOST_WAITING, WRONG_KEYS, Guesses, network_of
 
 
@@ -16,10 +17,34 @@ def _with_many_wrong_keys(host: str, slept: list[float]) -> Guesses:
 
     guesses = Guesses(sleep)
     for _ in range(WRONG_KEYS):
-        assert not guesses.are_many(host)
-        guesses.count(host)
+        assert not asyncio.run(guesses.count(host))
     assert guesses.are_many(host)
+    assert asyncio.run(guesses.count(host))
     return guesses
+
+
+def test_what_other_services_have_counted_counts_here() -> None:
+    there: list[str] = []
+
+    def shared(network: str) -> int:
+        there.append(network)
+        return len(there) - 1
+
+    guesses = Guesses(shared=shared)
+    there += ["10.0.0.1"] * (WRONG_KEYS - 1)
+    assert not asyncio.run(guesses.count("10.0.0.1")), "the last one that is allowed"
+    assert asyncio.run(guesses.count("10.0.0.1"))
+    assert guesses.are_many("10.0.0.1")
+    assert not guesses.are_many("10.0.0.2")
+
+
+def test_a_service_counts_alone_while_the_state_store_is_away() -> None:
+    def shared(_: str) -> int:
+        raise StateUnavailableError("away")
+
+    guesses = Guesses(shared=shared)
+    counted = [asyncio.run(guesses.count("10.0.0.1")) for _ in range(WRONG_KEYS + 1)]
+    assert counted == [False] * WRONG_KEYS + [True]
 
 
 def test_a_guesser_waits_in_turn_and_others_do_not() -> None:
