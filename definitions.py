@@ -6,6 +6,7 @@
 import importlib
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.check_names import with_short_names
 from assets.checks import CHECKS
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.jobs import build_jobs
@@ -35,6 +37,7 @@ from resources.postgres_extract import PostgresExtract
 from resources.warehouse import Warehouse
 from resources.warm_dbt import CALL_DBT
 from sensors.failures import build_failure_sensor, build_publishing_sensor
+from sensors.first_build import build_first_build_sensor
 from sensors.inboxes import INBOX_SENSORS
 from sensors.lineage import build_lineage_sensors
 from sensors.schedules import build_schedules
@@ -78,7 +81,8 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """Return the project's definitions; `overrides` replace resources by name."""
     settings = settings or load_settings()
     resources = build_resources(settings) | overrides
-    project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), settings.dbt_variables
+    manifest, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), settings.dbt_variables
+    project = with_short_names(manifest)
     of_domains = {domain.name: [importlib.import_module(name) for name in domain.assets] for domain in DOMAINS}
     modules = [module for imported in of_domains.values() for module in imported]
     staged = {
@@ -105,6 +109,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         asset_checks=CHECKS,
         jobs=jobs,
         sensors=[
+            build_first_build_sensor(_inboxes_of(assets), jobs[0]),
             *INBOX_SENSORS,
             *(sensor for domain in DOMAINS for name in domain.sensors for sensor in _sensors_of(name)),
             build_failure_sensor(),
@@ -115,6 +120,12 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         resources=fixed(resources),
         executor=dg.in_process_executor,
     )
+
+
+def _inboxes_of(assets: Iterable[dg.AssetsDefinition | dg.AssetSpec]) -> list[str]:
+    """Return the names of the inboxes among the assets."""
+    specs = [spec for asset in assets for spec in (asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset])]
+    return [spec.key.path[-1] for spec in specs if spec.key.path[0] == "inbox"]
 
 
 def _sensors_of(module: str) -> list[dg.SensorDefinition]:

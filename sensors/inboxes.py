@@ -19,6 +19,7 @@ from quintet.plan import compare_inbox
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
+from sensors.first_build import is_building_first
 from sensors.retries import PAUSES, failed_attempts, request_for
 
 INTERVAL_SECONDS = 3
@@ -65,6 +66,8 @@ def settled_files(
     context: dg.SensorEvaluationContext, inbox: str, inboxes: Inboxes, clock: Clock
 ) -> Settled | dg.SkipReason:
     """Return the files of an inbox that has settled, and has changed or whose run failed; else a reason to skip."""
+    if not context.cursor and is_building_first(context.instance):
+        return dg.SkipReason("the first build loads every inbox")
     files = inboxes.files(inbox)
     listing = listing_digest(files)
     seen = json.loads(context.cursor) if context.cursor else {}
