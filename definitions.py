@@ -6,7 +6,6 @@
 import importlib
 import json
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -37,7 +36,6 @@ from resources.postgres_extract import PostgresExtract
 from resources.warehouse import Warehouse
 from resources.warm_dbt import CALL_DBT
 from sensors.failures import build_failure_sensor, build_publishing_sensor
-from sensors.first_build import build_first_build_sensor
 from sensors.inboxes import INBOX_SENSORS
 from sensors.lineage import build_lineage_sensors
 from sensors.schedules import build_schedules
@@ -109,7 +107,6 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         asset_checks=CHECKS,
         jobs=jobs,
         sensors=[
-            build_first_build_sensor(_inboxes_of(assets), jobs[0]),
             *INBOX_SENSORS,
             *(sensor for domain in DOMAINS for name in domain.sensors for sensor in _sensors_of(name)),
             build_failure_sensor(),
@@ -120,12 +117,6 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         resources=fixed(resources),
         executor=dg.in_process_executor,
     )
-
-
-def _inboxes_of(assets: Iterable[dg.AssetsDefinition | dg.AssetSpec]) -> list[str]:
-    """Return the names of the inboxes among the assets."""
-    specs = [spec for asset in assets for spec in (asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset])]
-    return [spec.key.path[-1] for spec in specs if spec.key.path[0] == "inbox"]
 
 
 def _sensors_of(module: str) -> list[dg.SensorDefinition]:

@@ -116,7 +116,7 @@ def planted(server: Server) -> list[str]:
         incidents = client.get("/v1/payments/incidents").raise_for_status().json()["items"]
         (own,) = [one["incident_id"] for one in incidents if one["series"] == SERIES][:1]
         post(f"/v1/payments/incidents/{own}/acknowledge", None)
-        post("/v1/payments/silences", {"series": SERIES, "minutes": 60, "comment": LONG})
+        post("/v1/payments/silences/begin", {"series": SERIES, "minutes": 60, "comment": LONG})
         cases = wait_until(lambda: _case_of_each_kind(client))
         for case in cases:
             post(f"/v1/cases/{case}/note", {"note": LONG})
@@ -127,7 +127,7 @@ def planted(server: Server) -> list[str]:
         *("/promotions", "/promotions?tab=activity", "/promotions?tab=certainty", "/promotions/rules"),
         *("/conversions", "/conversions?tab=pages", "/conversions?tab=lost", "/conversions?tab=certainty"),
         *(f"/conversions/clicks/{click}", "/lending", "/lending/decisions", f"/lending/applications/{10**15}"),
-        *("/payments?day=live", "/payments?day=2024-01-02", "/pipeline", "/reports", f"/search?q={LONG}"),
+        *("/payments?day=live", "/payments?day=2024-01-02", "/pipeline", "/reports", f"/search?q={LONG[:60]}"),
         *(f"/cases/{case}" for case in cases),
     ]
 

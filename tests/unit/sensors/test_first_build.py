@@ -1,4 +1,4 @@
-"""The first build: requested once for all inboxes, and never beside another run or over a published snapshot."""
+"""The first build: the first sensor that finds a file requests it for all inboxes, and the others wait for its end."""
 
 from __future__ import annotations
 
@@ -9,25 +9,19 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.jobs import EVERYTHING
 from quintet.domains import DATASETS
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
-from sensors.first_build import FIRST_BUILD, build_first_build_sensor, is_building_first
+from sensors.first_build import FIRST_BUILD, is_building_first, is_first_build
 from sensors.inboxes import build_inbox_sensor
 
-NOW = dt.datetime(2026, 11, 30, 12)
-SENSOR = build_first_build_sensor(
-    ["page_categories", "loan_book"], dg.define_asset_job(EVERYTHING, dg.AssetSelection.all())
-)
 
-
-class FixedClock(Clock):
+class LaterClock(Clock):
     """A fixed moment, long after the files were written."""
 
     def now(self) -> dt.datetime:
-        return NOW + dt.timedelta(days=3_650)
+        return dt.datetime(2036, 11, 30)
 
 
 @pytest.fixture
@@ -36,75 +30,57 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    """A folder of inboxes, one of which has a file."""
-    for name in ("page_categories", "loan_book"):
-        (tmp_path / "raw" / name).mkdir(parents=True)
-    (tmp_path / "raw" / "page_categories" / "a.csv").write_text("page_category;measurement_category\n")
-    return tmp_path / "raw"
-
-
-def tick(
-    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, raw: Path, cursor: str | None = None
-) -> tuple[str, str | None]:
-    """Return what a tick says, `requested` for a run, and its cursor."""
-    resources = {
-        "inboxes": Inboxes(raw=str(raw), settle_seconds=2.0),
-        "clock": FixedClock(),
-        "paths": Paths(home=str(raw.parent), report_page="a4"),
+def tick(instance: dg.DagsterInstance, home: Path) -> dg.SensorResult | dg.SkipReason:
+    """Return what the sensor of an inbox with a new file does."""
+    inbox = home / "raw" / "page_categories"
+    inbox.mkdir(parents=True, exist_ok=True)
+    (inbox / "a.csv").write_text("page_category;measurement_category\nEducation;1\n")
+    given = {
+        "inboxes": Inboxes(raw=str(home / "raw"), settle_seconds=2.0),
+        "clock": LaterClock(),
+        "paths": Paths(home=str(home), report_page="a4"),
     }
-    with dg.build_sensor_context(instance, cursor=cursor, resources=resources) as context:
-        data = sensor.evaluate_tick(context)
-    requests = data.run_requests or []
-    assert all(request.tags[FIRST_BUILD] == "true" for request in requests)
-    return ("requested" if requests else str(data.skip_message)), data.cursor
+    found = build_inbox_sensor(DATASETS["page_categories"])(dg.build_sensor_context(instance, resources=given))
+    assert isinstance(found, dg.SensorResult | dg.SkipReason)
+    return found
 
 
-def test_files_in_inboxes_start_one_run_for_all_of_them(instance: dg.DagsterInstance, raw: Path) -> None:
-    said, cursor = tick(SENSOR, instance, raw)
-
-    assert said == "requested"
-    assert tick(SENSOR, instance, raw, cursor)[0] == "the first build was requested before"
+@dg.job
+def a_job() -> None:
+    """Do nothing."""
 
 
-def test_without_files_nothing_starts(instance: dg.DagsterInstance, raw: Path) -> None:
-    (raw / "page_categories" / "a.csv").unlink()
-
-    assert tick(SENSOR, instance, raw)[0] == "every inbox is empty"
-
-
-def test_over_a_snapshot_nothing_starts(instance: dg.DagsterInstance, raw: Path) -> None:
-    serving = raw.parent / "serving"
-    serving.mkdir()
-    (serving / "current.duckdb").touch()
-
-    assert tick(SENSOR, instance, raw)[0] == "something is published"
-
-
-def test_beside_another_run_nothing_starts(instance: dg.DagsterInstance, raw: Path) -> None:
-    instance.create_run_for_job(_job(), status=dg.DagsterRunStatus.STARTED)
-
-    assert tick(SENSOR, instance, raw)[0] == "a run is in progress"
-
-
-@pytest.mark.parametrize(
-    ("status", "is_left"), [(dg.DagsterRunStatus.STARTED, True), (dg.DagsterRunStatus.FAILURE, False)]
-)
-def test_inboxes_are_left_to_the_first_build_until_it_has_ended(
-    instance: dg.DagsterInstance, raw: Path, status: dg.DagsterRunStatus, is_left: bool
+def test_the_first_file_of_a_new_home_starts_a_run_that_builds_everything(
+    instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    instance.create_run_for_job(_job(), status=status, tags={FIRST_BUILD: "true"})
-    (raw / "page_categories" / "a.csv").unlink()
-    said, _ = tick(build_inbox_sensor(DATASETS["page_categories"]), instance, raw)
+    found = tick(instance, tmp_path)
 
-    assert is_building_first(instance) is is_left
-    assert said == ("the first build loads every inbox" if is_left else "the inbox is unchanged")
+    assert isinstance(found, dg.SensorResult)
+    (request,) = found.run_requests or []
+    assert (request.job_name, request.asset_selection) == ("everything", None)
+    assert FIRST_BUILD.items() <= request.tags.items()
 
 
-def _job() -> dg.JobDefinition:
-    @dg.job
-    def a_job() -> None:
-        pass
+def test_inboxes_wait_for_the_first_build(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    instance.create_run_for_job(a_job, status=dg.DagsterRunStatus.STARTED, tags=FIRST_BUILD)
 
-    return a_job
+    assert is_building_first(instance)
+    assert tick(instance, tmp_path) == dg.SkipReason("the first build loads every inbox")
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
+def test_a_first_build_that_has_ended_is_not_requested_again(
+    instance: dg.DagsterInstance, tmp_path: Path, status: dg.DagsterRunStatus
+) -> None:
+    """Also if it failed: the sensors then build what they can, a business at a time."""
+    instance.create_run_for_job(a_job, status=status, tags=FIRST_BUILD)
+
+    assert not is_building_first(instance)
+    assert not is_first_build(instance, tmp_path)
+
+
+def test_a_home_that_has_published_has_had_its_first_build(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    assert is_first_build(instance, tmp_path)
+    (tmp_path / "current.duckdb").touch()
+
+    assert not is_first_build(instance, tmp_path)
