@@ -17,7 +17,7 @@ from quintet.domains import DATASETS
 from quintet.ingest.batches import loaded_batches, mark_modelled
 from quintet.warehouse.built import built_versions, set_built
 from resources.clock import Clock
-from resources.dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+from resources.dagster_dbt import DagsterDbtTranslator, dbt_assets
 from resources.dbt import Dbt
 from resources.warehouse import POOL, Warehouse
 
@@ -35,8 +35,7 @@ class Translator(DagsterDbtTranslator):
     """
 
     def __init__(self, versions: Mapping[str, str]) -> None:
-        # tests of what Python steps write are checks too; dagster-dbt would log a warning for each otherwise
-        super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+        super().__init__()
         self._versions = versions
         self._sources: dict[str, dg.AssetSpec] = {}
 

@@ -30,12 +30,6 @@ if "dagster_dbt.utils" in sys.modules:  # `dg` imports it for its components, wi
         vars(sys.modules[_name])["DBT_PYTHON_VERSION"] = None
 
 with _without_dbt_core():
-    from dagster_dbt import (
-        DagsterDbtTranslator,
-        DagsterDbtTranslatorSettings,
-        DbtCliInvocation,
-        DbtCliResource,
-        dbt_assets,
-    )
+    from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets
 
-__all__ = ["DagsterDbtTranslator", "DagsterDbtTranslatorSettings", "DbtCliInvocation", "DbtCliResource", "dbt_assets"]
+__all__ = ["DagsterDbtTranslator", "DbtCliInvocation", "DbtCliResource", "dbt_assets"]

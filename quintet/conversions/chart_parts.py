@@ -19,7 +19,7 @@ PERCENT_AXIS = alt.Axis(
     format="~%",
     grid=True,
     labelExpr="datum.value > 1.0001 ? '' : datum.label",
-    gridOpacity={"condition": {"test": "datum.value > 1.0001", "value": 0}, "value": 1},  # type: ignore[arg-type]
+    gridOpacity={"condition": {"test": "datum.value > 1.0001", "value": 0}, "value": 1},
 )
 """The axis of a share: the room for labels behind 100% has no figures and no lines."""
 LABEL_LIMIT = 230

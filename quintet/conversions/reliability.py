@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 from quintet.presentation.wording import counted
+from quintet.warehouse.snapshot import records
 
 COLUMNS = ("measured_by", "precision", "low", "high", "recall", "basis")
 
@@ -22,7 +23,7 @@ def reliability(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     figures = dict(connection.execute("select figure, value from ml.matching_summary").fetchall())
     if not figures.get("matched"):
         return pd.DataFrame(columns=COLUMNS)
-    verdicts = connection.execute("from marts.agg_match_verdicts").df().to_dict("records")
+    verdicts = records(connection.execute("from marts.agg_match_verdicts"))
     rows = [
         _of_model(figures),
         *_of_placebo(connection, figures["matched"]),

@@ -163,7 +163,7 @@ def scores_figure(rows: pd.DataFrame, decided: int, approve_below: float | None,
         )
     )
     cuts = [(approve_below, "approve below", 6), (reject_from, "reject from", 22)]
-    marks = [_cut(at, text, y) for at, text, y in cuts if at is not None]
+    marks = [mark for at, text, y in cuts if at is not None for mark in _cut(at, text, y)]
     scored = int(rows["decisions"].sum())
     mean = (rows["decisions"] * rows["mean_score"]).sum() / scored
     sentence = f"{scored:,} of {decided:,} scored; a default is expected of {format_value(mean, 'percent')} of them."
@@ -175,12 +175,12 @@ def scores_figure(rows: pd.DataFrame, decided: int, approve_below: float | None,
     return Figure("scores", title, sentence, chart, rows, _SCORE_COLUMNS, note, _HEIGHT)
 
 
-def _cut(at: float, text: str, y: float) -> alt.LayerChart:
-    """Return a rule at a probability, with its text on the side that has more room. y: px from the top."""
+def _cut(at: float, text: str, y: float) -> list[alt.Chart]:
+    """Return a rule at a probability, and its text on the side that has more room. y: px from the top."""
     base = alt.Chart(pd.DataFrame({"at": [at], "text": [text]})).encode(x="at:Q")
     is_right = at > 0.5
     label = base.mark_text(style="label", align="right" if is_right else "left", dx=-4 if is_right else 4, y=y)
-    return alt.layer(base.mark_rule(style="reference"), label.encode(text="text:N"))
+    return [base.mark_rule(style="reference"), label.encode(text="text:N")]
 
 
 def reasons_figure(rows: pd.DataFrame, decided: int) -> Figure:

@@ -22,6 +22,7 @@ from quintet.payments.detector import LARGEST_COUNT
 from quintet.presentation.design import Figure
 from quintet.settings import load_settings
 from quintet.state.keys import create_key
+from quintet.state_place import Place
 from quintet.warehouse.snapshot import current_snapshot
 from tests.unit.lending.models import RECORD
 from tests.waiting import wait_until
@@ -58,9 +59,9 @@ def _lengthen(snapshot: Path) -> None:
             )
 
 
-def _decide(home: Path, now: dt.datetime) -> None:
+def _decide(state: Place, now: dt.datetime) -> None:
     """Log decisions of a model, a policy and reasons with long names that took from 50 µs to five minutes."""
-    log = DecisionLog(home)
+    log = DecisionLog(state)
     log.start()
     for number, milliseconds in enumerate((0.05, 1.0, 900.0, 1_500.0, 300_000.0)):
         log.record(
@@ -72,6 +73,7 @@ def _decide(home: Path, now: dt.datetime) -> None:
                 model_version=LONG,
                 policy_version=LONG,
                 reasons=f'["{LONG.upper()}"]',
+                answer='{"decision": "approve", "reasons": []}',
                 latency_ms=milliseconds,
                 waited_ms=milliseconds / 2,
             )
@@ -89,8 +91,9 @@ def server(built_home: Path, drawing_cache: Path, tmp_path_factory: pytest.TempP
     (home / "serving" / "current.duckdb").symlink_to(Path(snapshot).name)
     _lengthen(Path(snapshot))
     now = dt.datetime.now(dt.UTC)
-    _decide(home, now)
-    store = open_state_store(load_settings({"QUINTET_HOME": str(home)}).state)
+    state = load_settings({"QUINTET_HOME": str(home)}).state
+    _decide(state, now)
+    store = open_state_store(state)
     _, key = create_key(store, LONG, ["admin"], now, os.urandom)
     store.close()
     with serving(home, tmp_path_factory.mktemp("server") / "log") as server:
