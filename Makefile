@@ -56,8 +56,9 @@ bench: install  ## list the benchmarks; NAME=ingest runs one beside its comparat
 test: install  ## the whole test suite
 	@"$(BIN)/python" -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
-coverage: ARGUMENTS = --cov --cov-report=term:skip-covered
-coverage: test  ## test with the coverage of each file; takes a third longer
+coverage: ARGUMENTS = --cov --cov-report=term:skip-covered --cov-report=json:.coverage.json --junitxml=.junit.xml
+coverage: test  ## test with the coverage of each file, and publish it in docs/runs.md; takes a third longer
+	@"$(BIN)/python" -m docs.coverage_figures .coverage.json .junit.xml
 
 docs: install  ## build the documentation into site/, which the service serves below /docs/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.check_names import with_short_names
 from assets.checks import CHECKS
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.jobs import build_jobs
@@ -79,7 +80,8 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """Return the project's definitions; `overrides` replace resources by name."""
     settings = settings or load_settings()
     resources = build_resources(settings) | overrides
-    project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), settings.dbt_variables
+    manifest, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), settings.dbt_variables
+    project = with_short_names(manifest)
     of_domains = {domain.name: [importlib.import_module(name) for name in domain.assets] for domain in DOMAINS}
     modules = [module for imported in of_domains.values() for module in imported]
     staged = {

@@ -1,4 +1,4 @@
-"""Select the assets to build together: all of them, or one domain with everything it needs."""
+"""The assets to build together, as selections and jobs: all of them, or one domain with everything it needs."""
 
 from __future__ import annotations
 
@@ -44,18 +44,20 @@ def changes_selection(groups: Mapping[dg.AssetKey, str | None], begun: Collectio
     return selection
 
 
+EVERYTHING_JOB = dg.define_asset_job(
+    EVERYTHING,
+    dg.AssetSelection.all().materializable(),
+    description="Every asset, from the inboxes to the snapshot.",
+)
+"""The job over all assets."""
+
+DOMAIN_JOBS = {
+    domain: dg.define_asset_job(domain, domain_selection(domain), description=f"All of {domain}, and the snapshot.")
+    for domain in DOMAIN_NAMES
+}
+"""The job of each domain."""
+
+
 def build_jobs(groups: set[str]) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Return a job for all assets, and one job for each domain that has assets."""
-    everything = dg.define_asset_job(
-        EVERYTHING,
-        dg.AssetSelection.all().materializable(),
-        description="Every asset, from the inboxes to the snapshot.",
-    )
-    return [
-        everything,
-        *(
-            dg.define_asset_job(domain, domain_selection(domain), description=f"All of {domain}, and the snapshot.")
-            for domain in DOMAIN_NAMES
-            if domain in groups
-        ),
-    ]
+    """Return the job for all assets, and those of the domains that have assets. groups: of all models."""
+    return [EVERYTHING_JOB, *(job for domain, job in DOMAIN_JOBS.items() if domain in groups)]

@@ -56,7 +56,7 @@ class Translator(DagsterDbtTranslator):
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
     ) -> dg.AssetCheckSpec | None:
-        """Return the spec of a test with what it checks in words; its name is dbt's, which is long."""
+        """Return the spec of a test with what it checks in words."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         return spec and spec._replace(description=spec.description or check_in_words(manifest["nodes"][unique_id]))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from assets.ingest import inbox_event, raw_key
-from assets.jobs import changes_selection, domain_selection
+from assets.jobs import DOMAIN_JOBS, EVERYTHING, EVERYTHING_JOB, changes_selection, domain_selection
 from assets.versions import stale_assets
 from quintet.domains import DATASETS
 from quintet.ingest.contract import Dataset
@@ -19,6 +19,7 @@ from quintet.plan import compare_inbox
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
+from sensors.first_build import FIRST_BUILD, is_building_first, is_first_build
 from sensors.retries import PAUSES, failed_attempts, request_for
 
 INTERVAL_SECONDS = 3
@@ -65,6 +66,8 @@ def settled_files(
     context: dg.SensorEvaluationContext, inbox: str, inboxes: Inboxes, clock: Clock
 ) -> Settled | dg.SkipReason:
     """Return the files of an inbox that has settled, and has changed or whose run failed; else a reason to skip."""
+    if not context.cursor and is_building_first(context.instance):
+        return dg.SkipReason("the first build loads every inbox")
     files = inboxes.files(inbox)
     listing = listing_digest(files)
     seen = json.loads(context.cursor) if context.cursor else {}
@@ -93,10 +96,10 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
 
     @dg.sensor(
         name=f"watch_{dataset.name}",
-        target=domain_selection(dataset.domain),
+        jobs=[DOMAIN_JOBS[dataset.domain], EVERYTHING_JOB],
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Starts one run for all new files in data/raw/{dataset.name}.",
+        description=f"Starts one run for all new files in data/raw/{dataset.name}; the first run builds everything.",
     )
     def watch(
         context: dg.SensorEvaluationContext,
@@ -114,7 +117,11 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=reason, cursor=settled.cursor(), asset_events=seen)
         content = content_digest(dataset, listed.fresh)
         tags = {"inbox": dataset.name}
-        request = request_for(context, content, clock.now(), tags, _touched(context, dataset))
+        if is_first_build(context.instance, paths.serving):
+            request = request_for(context, content, clock.now(), tags | FIRST_BUILD, job_name=EVERYTHING)
+        else:
+            touched = _touched(context, dataset)
+            request = request_for(context, content, clock.now(), tags, touched, job_name=dataset.domain)
         requests = [] if request is None else [request]
         return dg.SensorResult(run_requests=requests, cursor=settled.cursor(content), asset_events=seen)
 

@@ -7,7 +7,7 @@ import hashlib
 import dagster as dg
 
 from assets.ingest import inbox_event
-from assets.jobs import domain_selection
+from assets.jobs import DOMAIN_JOBS, EVERYTHING, EVERYTHING_JOB
 from quintet.change_log.lake import read_manifest
 from quintet.change_log.log import covering, stretches
 from quintet.change_log.place import latest_log
@@ -16,6 +16,7 @@ from quintet.settings import Settings
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
+from sensors.first_build import FIRST_BUILD, is_first_build
 from sensors.inboxes import INTERVAL_SECONDS as INBOX_SECONDS
 from sensors.inboxes import settled_files
 from sensors.retries import request_for
@@ -27,7 +28,7 @@ MOST_OBJECTS = 200
 
 @dg.sensor(
     name="watch_change_log",
-    target=domain_selection("lending"),
+    job=DOMAIN_JOBS["lending"],
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=f"Builds lending when {MOST_OBJECTS} objects of the change log wait to be compacted.",
@@ -50,7 +51,7 @@ def watch_change_log(
 
 @dg.sensor(
     name="watch_loan_book",
-    target=domain_selection("lending"),
+    jobs=[DOMAIN_JOBS["lending"], EVERYTHING_JOB],
     minimum_interval_seconds=INBOX_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Loads new dumps of data/raw/loan_book.",
@@ -67,7 +68,10 @@ def watch_loan_book(
     if not listed.unknown:
         return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=settled.cursor(), asset_events=seen)
     content = hashlib.sha256(" ".join(sorted(listed.unknown)).encode()).hexdigest()
-    request = request_for(context, content, clock.now())
+    if is_first_build(context.instance, paths.serving):
+        request = request_for(context, content, clock.now(), FIRST_BUILD, job_name=EVERYTHING)
+    else:
+        request = request_for(context, content, clock.now(), job_name="lending")
     requests = [] if request is None else [request]
     return dg.SensorResult(run_requests=requests, cursor=settled.cursor(content), asset_events=seen)
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.jobs import domain_selection
+from assets.jobs import DOMAIN_JOBS
 from assets.postgres_extract import ACTIVITY, SOURCE
 from quintet.promotions.contract import DATASETS
 from resources.clock import Clock
@@ -14,7 +14,7 @@ INTERVAL_SECONDS = 60
 
 @dg.sensor(
     name="watch_source",
-    target=domain_selection("promotions"),
+    job=DOMAIN_JOBS["promotions"],
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Extracts what changed in the application's PostgreSQL, if one is set.",

@@ -23,10 +23,12 @@ def request_for(
     now: dt.datetime,
     tags: Mapping[str, str] | None = None,
     asset_selection: Sequence[dg.AssetKey] | None = None,
+    job_name: str | None = None,
 ) -> dg.RunRequest | None:
     """Return the request of a run for the content: the first, or another one if the last one failed long enough ago.
 
-    Returns None while it runs, and after it succeeded or was cancelled. now: UTC without zone.
+    Returns None while it runs, and after it succeeded or was cancelled. now: UTC without zone. job_name: which of the
+    sensor's jobs runs, if it has several.
     """
     failed = failed_attempts(context.instance, content, now)
     if failed is None:
@@ -35,6 +37,7 @@ def request_for(
         run_key=content if not failed else f"{content} attempt {failed + 1}",
         tags={**(tags or {}), CONTENT_TAG: content},
         asset_selection=list(asset_selection) if asset_selection is not None else None,
+        job_name=job_name,
     )
 
 

@@ -14,7 +14,14 @@ _NO_ROWS = (
     "There is no data yet. Drop a conversions file and a broker file into their inboxes and run "
     "`make run SELECT=conversions`."
 )
-PERCENT_AXIS = alt.Axis(title=None, format="~%", grid=True)
+PERCENT_AXIS = alt.Axis(
+    title=None,
+    format="~%",
+    grid=True,
+    labelExpr="datum.value > 1.0001 ? '' : datum.label",
+    gridOpacity={"condition": {"test": "datum.value > 1.0001", "value": 0}, "value": 1},
+)
+"""The axis of a share: the room for labels behind 100% has no figures and no lines."""
 LABEL_LIMIT = 230
 _LABEL_FACTOR = 1.35
 """The factor by which an axis extends beyond its longest bar or interval, so that the label beside it fits."""

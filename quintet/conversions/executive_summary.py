@@ -1,4 +1,8 @@
-"""The first page of the insights: what brings the most important customers, and how sure that is."""
+"""The first page of the insights: what brings the most important customers, and how sure that is.
+
+Differences between levels and what they are worth are those of `findings.ranked_findings`, which the page lists one by
+one. Here those of one kind, such as all weak days, are one finding.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import duckdb
 import pandas as pd
 
 from quintet.conversions.analysis import Analysis
-from quintet.conversions.episodes import days_within, episodes, first_day, in_words, last_day
+from quintet.conversions.episodes import days_within, first_day, in_words, last_day
 from quintet.conversions.insights import NOT_MAPPED, country_name, where
 from quintet.conversions.visit_groups import VISITS, visitors_in_words
 from quintet.presentation.blocks import Evidence, Finding
@@ -39,19 +43,25 @@ def findings(connection: duckdb.DuckDBPyConnection, analysis: Analysis, groups: 
     groups: as `visit_groups.visit_groups` returns them. Only findings whose test is passed.
     """
     every = chain(
-        _uncovered(analysis, groups),
-        _weak_groups(groups),
-        _better_page(analysis, groups),
-        _worst_days(connection, analysis, groups),
-        _unreported_countries(analysis, groups),
-        _review(connection),
+        beyond_levels(connection, analysis.outcomes, groups),
+        _importance(analysis.findings),
+        _worst_days(analysis),
+        _unreported_countries(analysis),
     )
     ranked = sorted((each for each in every if each.customers >= _LEAST_CUSTOMERS), key=lambda each: -each.customers)
     return tuple(each.finding for each in ranked[:MOST_FINDINGS])
 
 
-def _uncovered(analysis: Analysis, groups: pd.DataFrame) -> list[Ranked]:
-    ours = analysis.outcomes[analysis.outcomes["side"] == "clicks"].set_index("outcome")["rows"]
+def beyond_levels(connection: duckdb.DuckDBPyConnection, outcomes: pd.DataFrame, groups: pd.DataFrame) -> list[Ranked]:
+    """Return the findings that are no difference between levels: time without files, weak groups, pairs in review.
+
+    outcomes: of `Analysis`. groups: as `visit_groups.visit_groups` returns them.
+    """
+    return [*_uncovered(outcomes, groups), *_weak_groups(groups), *_review(connection)]
+
+
+def _uncovered(outcomes: pd.DataFrame, groups: pd.DataFrame) -> list[Ranked]:
+    ours = outcomes[outcomes["side"] == "clicks"].set_index("outcome")["rows"]
     outside = int(ours.get("outside_time_span", 0))
     if not outside or groups.empty:
         return []
@@ -121,72 +131,58 @@ def _weak_groups(groups: pd.DataFrame) -> list[Ranked]:
     ]  # fmt: skip
 
 
-def _better_page(analysis: Analysis, groups: pd.DataFrame) -> list[Ranked]:
-    rates = analysis.rates
-    pages = rates[(rates["measure"] == "important_share") & (rates["dimension"] == "page_category")]
-    better = pages[pages["is_finding"] & (pages["adjusted"] > 0)]
-    if better.empty or groups.empty:
-        return []
-    row = better.sort_values(["adjusted_low", "level"], ascending=[False, True]).iloc[0]
-    own = groups[groups["page_category"] == row["level"]]
-    visits, others = float(own["visits"].sum()), float(groups["visits"].sum() - own["visits"].sum())
-    rate = own["important"].sum() / max(visits, 1)
-    rest = (groups["important"].sum() - own["important"].sum()) / max(others, 1)
-    extra = 1_000 * float(row["adjusted"])
-    condition = f"page_category = {quote_literal(row['level'])}"
-    return [
-        Ranked(
-            others / 10 * float(row["adjusted"]),
-            Finding(
-                f"+{extra:.0f} per 1,000 visits",
-                f"Visits {where('page_category', row['level'])} bring {1_000 * rate:.0f} important customers per "
-                f"1,000; visits of other pages bring {1_000 * rest:.0f}.",
-                "Lead more visitors to these pages, as an experiment: half of the visitors each.",
-                f"About {counted(round(others / 10 * row['adjusted']), 'more important customer')} in the time of the "
-                f"data, if a tenth of the other visitors came there and behaved alike.",
-                f"{sureness(1 - float(row['p_value']))} Only the experiment shows that the page is the cause.",
-                (
-                    Evidence("important customers per 1,000 visits there", 1_000 * rate,
-                             VISITS + f"select 1000 * avg(is_important::int) from visits where {condition}"),
-                    Evidence("important customers per 1,000 other visits", 1_000 * rest,
-                             VISITS + f"select 1000 * avg(is_important::int) from visits where not ({condition})"),
-                ),
+def _importance(ranking: pd.DataFrame) -> list[Ranked]:
+    """Return a finding for each level whose matched visits bring more or fewer important customers than others."""
+    own = ranking[(ranking["measure"] == "important_share") & ranking["customers"].notna()]
+    return [_more_or_fewer(own.iloc[[place]]) for place in range(len(own))]
+
+
+def _more_or_fewer(one: pd.DataFrame) -> Ranked:
+    row = one.iloc[0]
+    customers, is_better = float(row["customers"]), bool(row["effect"] > 0)
+    size, many = counted(round(customers), "customer"), counted(round(customers), "more important customer")
+    cells = f"from ml.conversion_cells\nwhere measure = 'important_share' and dimension = '{row['dimension']}'"
+    first, last = (quote_literal(end(row["level"])) for end in (first_day, last_day))
+    own = f"level between {first} and {last}" if row["dimension"] == "day" else f"level = {quote_literal(row['level'])}"
+    return Ranked(
+        customers,
+        Finding(
+            f"+{size}" if is_better else f"{size} too few",
+            f"Of the matched visits {where(row['dimension'], row['level'])}, {row['mean']:.1%} bring an important "
+            f"customer; of all others, {row['rest_mean']:.1%} do.",
+            row["action"],
+            f"About {many} than elsewhere, if as many visitors again came there and behaved alike."
+            if is_better
+            else f"About {many} in the time of the data, if these visits became like comparable ones.",
+            f"{sureness(1 - float(row['q_value']))} Only an experiment shows the cause.",
+            (
+                _worth(one),
+                Evidence("share of these matched visits", float(row["mean"]),
+                         f"select sum(total) / sum(n) {cells} and {own}"),
+                Evidence("share of all others", float(row["rest_mean"]),
+                         f"select sum(total) / sum(n) {cells} and not ({own})"),
             ),
-        )
-    ]  # fmt: skip
+        ),
+    )  # fmt: skip
 
 
-def weak_episodes(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> pd.DataFrame:
-    """Return the episodes of days with few matches, as `episodes.episodes` returns them, the largest loss first."""
-    days = analysis.rates[(analysis.rates["measure"] == "match_rate") & (analysis.rates["dimension"] == "day")]
-    cells = connection.execute(
-        "select * from ml.conversion_cells where measure = 'match_rate' and dimension = 'day' order by place"
-    ).df()
-    found = episodes(days, cells, is_share=True)
-    weak = found[found["adjusted"] < 0]
-    return weak.assign(lost=-weak["adjusted"] * weak["n"]).sort_values(["lost", "level"], ascending=[False, True])
-
-
-def _worst_days(connection: duckdb.DuckDBPyConnection, analysis: Analysis, groups: pd.DataFrame) -> list[Ranked]:
-    weak = weak_episodes(connection, analysis)
+def _worst_days(analysis: Analysis) -> list[Ranked]:
+    weak = _weak(analysis.findings, "day")
     if weak.empty:
         return []
     spans = [(in_words(level), first_day(level), last_day(level)) for level in weak["level"]]
     condition = " or ".join(f"created_at::date between date '{first}' and date '{last}'" for _, first, last in spans)
     those = "those days" if len(spans) > 1 or days_within(weak["level"].iloc[0]) > 1 else "that day"
     ask = f"Ask the broker whether its file is complete for {those}, and have the missing rows sent."
-    return [_unmatched(weak, analysis, groups, f"Visits of {_several([days for days, *_ in spans])}", condition,
-                       spans[0][0], ask)]  # fmt: skip
+    visits = f"Visits of {_several([days for days, *_ in spans])}"
+    return [_unmatched(weak, analysis.rates, visits, condition, spans[0][0], ask)]
 
 
-def _unreported_countries(analysis: Analysis, groups: pd.DataFrame) -> list[Ranked]:
-    rates = analysis.rates
-    rows = rates[(rates["measure"] == "match_rate") & (rates["dimension"] == "country")]
-    weak = rows[rows["is_finding"] & (rows["adjusted"] < 0) & (rows["level"] != "(unknown)")]
+def _unreported_countries(analysis: Analysis) -> list[Ranked]:
+    weak = _weak(analysis.findings, "country")
+    weak = weak[weak["level"] != "(unknown)"]
     if weak.empty:
         return []
-    lost = -weak["adjusted"] * weak["n"]
-    weak = weak.assign(lost=lost).sort_values(["lost", "level"], ascending=[False, True])
     names = [country_name(level) for level in weak["level"]]
     ask = (
         "Ask the broker whether it takes clients from there and reports them all; if it does not, show these visitors "
@@ -194,7 +190,25 @@ def _unreported_countries(analysis: Analysis, groups: pd.DataFrame) -> list[Rank
     )
     condition = f"country in ({', '.join(quote_literal(level) for level in weak['level'])})"
     size = names[0] if len(names) == 1 else counted(len(names), "country")
-    return [_unmatched(weak, analysis, groups, f"Visits from {_several(names)}", condition, size, ask)]
+    return [_unmatched(weak, analysis.rates, f"Visits from {_several(names)}", condition, size, ask)]
+
+
+def _weak(ranking: pd.DataFrame, dimension: str) -> pd.DataFrame:
+    """Return the ranked levels of a dimension that reach the broker less often and whose worth is known."""
+    own = (ranking["measure"] == "match_rate") & (ranking["dimension"] == dimension) & ranking["customers"].notna()
+    return ranking[own]
+
+
+def _worth(rows: pd.DataFrame) -> Evidence:
+    """Return the customers that rows of the ranking are worth together, with the query of the published ranking."""
+    first = rows.iloc[0]
+    levels = ", ".join(quote_literal(level) for level in rows["level"])
+    return Evidence(
+        "customers",
+        float(rows["customers"].sum()),
+        f"select sum(customers) from ml.conversion_findings\nwhere measure = {quote_literal(first['measure'])} "
+        f"and dimension = {quote_literal(first['dimension'])} and level in ({levels})",
+    )
 
 
 def _several(names: Sequence[str]) -> str:
@@ -207,26 +221,24 @@ def _several(names: Sequence[str]) -> str:
 _MOST_NAMES = 3
 
 
-def _unmatched(
-    weak: pd.DataFrame, analysis: Analysis, groups: pd.DataFrame, visits: str, condition: str, size: str, action: str
-) -> Ranked:
-    """Return the finding of visits that reach the broker less often than others."""
-    rates = analysis.rates
-    same = (rates["measure"] == "match_rate") & (rates["dimension"] == weak["dimension"].iloc[0])
-    every, matched = float(rates.loc[same, "n"].sum()), float(rates.loc[same, "total"].sum())
-    own, own_matched = float(weak["n"].sum()), float(weak["total"].sum())
+def _unmatched(weak: pd.DataFrame, rates: pd.DataFrame, visits: str, condition: str, size: str, action: str) -> Ranked:
+    """Return the finding of visits that reach the broker less often than others. weak: rows of the ranking."""
+    same = rates[(rates["measure"] == "match_rate") & (rates["dimension"] == weak["dimension"].iloc[0])]
+    every, matched = float(same["n"].sum()), float(same["total"].sum())
+    own, own_matched = float(weak["n"].sum()), float((weak["n"] * weak["mean"]).sum())
     share, rest = own_matched / own, (matched - own_matched) / max(every - own, 1)
-    lost = float(weak["lost"].sum())
-    customers = lost * float(groups["important"].sum()) / max(matched, 1)
+    customers = float(weak["customers"].sum())
     return Ranked(
         customers,
         Finding(
             size,
             f"{visits} appear in the broker's file in {share:.0%} of the cases; all others do in {rest:.0%}.",
             action,
-            f"About {counted(round(lost), 'missing customer')}, of whom about {max(round(customers), 1):,} important.",
-            sureness(1 - float(weak["p_value"].max())),
+            f"About {counted(round(customers), 'more important customer')} in the time of the data, if they appeared "
+            f"as often as comparable visits.",
+            sureness(1 - float(weak["q_value"].max())),
             (
+                _worth(weak),
                 Evidence("share of these visits with a broker row", share,
                          f"{VISITS}select avg(is_matched::int) from visits where {condition}"),
                 Evidence("share of the others", rest,

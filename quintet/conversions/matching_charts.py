@@ -147,7 +147,7 @@ def gains(frame: pd.DataFrame) -> Figure:
         ]
     ).reset_index(drop=True)
     base = alt.Chart(plain_rows(rows, columns, "text"))
-    y = alt.Y("title:N", title=None, sort=rows["title"].tolist(), axis=alt.Axis(labelLimit=360))
+    y = alt.Y("title:N", title=None, sort=rows["title"].tolist(), axis=alt.Axis(labelLimit=440))
     x = alt.X("f1:Q", axis=None, scale=alt.Scale(domain=[0, 1.22]))
     bars = base.mark_bar().encode(x=x, y=y, tooltip=tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=5).encode(x="f1:Q", y=y, text="text:N")

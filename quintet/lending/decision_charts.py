@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import altair as alt
 import pandas as pd
 
@@ -12,6 +14,9 @@ from quintet.presentation.wording import counted
 
 LIMIT_MS = 1_000
 """The limit of the time from request to decision."""
+
+_LEAST_MS = 0.1
+"""The shortest time that a logarithmic axis shows; a shorter one is drawn as this."""
 
 _NOTHING = "There is nothing to draw."
 _NONE_YET = "No application was decided in this time. Send one to `/v1/lending/decisions`, or run `make simulate`."
@@ -59,17 +64,17 @@ def latency_figure(rows: pd.DataFrame) -> Figure:
     title = "Milliseconds to a decision, against the limit of one second"
     if rows.empty:
         return Figure("latency", title, _NOTHING, None, rows, _LATENCY_COLUMNS, _NONE_YET, 160)
-    lines = rows.melt(["at", "decisions"], [*_SERIES], "what", "ms").assign(
-        what=lambda frame: frame["what"].map(_SERIES), ms=lambda frame: frame["ms"].clip(lower=0.1)
-    )
+    lines = rows.melt(["at", "decisions"], [*_SERIES], "what", "ms").dropna(subset=["ms"])
+    lines = lines.assign(what=lines["what"].map(_SERIES), ms=lines["ms"].clip(lower=_LEAST_MS))
+    powers = _powers_of_ten(float(lines["ms"].min()), max(float(lines["ms"].max()), 2 * LIMIT_MS))
     drawn = alt.Chart(lines).encode(
         x=_time(rows),
         y=alt.Y(
             "ms:Q",
-            scale=alt.Scale(type="log", domainMax=2 * LIMIT_MS, nice=False),
-            axis=alt.Axis(title="Milliseconds, logarithmic", values=[0.1, 1, 10, 100, 1_000], grid=True, format="~g"),
+            scale=alt.Scale(type="log", domain=[powers[0], powers[-1]], nice=False),
+            axis=alt.Axis(title="Milliseconds, logarithmic", values=powers, grid=True, format=",~f"),
         ),
-        color=alt.Color("what:N", sort=list(_SERIES.values()), legend=alt.Legend(columns=3)),
+        color=alt.Color("what:N", sort=list(_SERIES.values())),
         tooltip=[
             alt.Tooltip("at:T", title="From", format="%Y-%m-%d %H:%M"),
             alt.Tooltip("what:N", title="What"),
@@ -157,23 +162,25 @@ def scores_figure(rows: pd.DataFrame, decided: int, approve_below: float | None,
             tooltip=tooltips(_SCORE_COLUMNS),
         )
     )
-    cuts = [
-        {"at": at, "text": text}
-        for at, text in ((approve_below, "approve below"), (reject_from, "reject from"))
-        if at is not None
-    ]
-    marks = alt.Chart(pd.DataFrame(cuts, columns=["at", "text"]))
-    rules = marks.mark_rule(style="reference").encode(x="at:Q")
-    labels = marks.mark_text(style="label", align="left", dx=4, y=6).encode(x="at:Q", text="text:N")
+    cuts = [(approve_below, "approve below", 6), (reject_from, "reject from", 22)]
+    marks = [mark for at, text, y in cuts if at is not None for mark in _cut(at, text, y)]
     scored = int(rows["decisions"].sum())
     mean = (rows["decisions"] * rows["mean_score"]).sum() / scored
     sentence = f"{scored:,} of {decided:,} scored; a default is expected of {format_value(mean, 'percent')} of them."
-    chart = alt.layer(bars, rules, labels).properties(height=_HEIGHT)
+    chart = alt.layer(bars, *marks).properties(height=_HEIGHT)
     note = (
         "Cut-offs are the active policy's. A decision on the other side of one comes from a rule, from missing history "
         "or from an earlier policy."
     )
     return Figure("scores", title, sentence, chart, rows, _SCORE_COLUMNS, note, _HEIGHT)
+
+
+def _cut(at: float, text: str, y: float) -> list[alt.Chart]:
+    """Return a rule at a probability, and its text on the side that has more room. y: px from the top."""
+    base = alt.Chart(pd.DataFrame({"at": [at], "text": [text]})).encode(x="at:Q")
+    is_right = at > 0.5
+    label = base.mark_text(style="label", align="right" if is_right else "left", dx=-4 if is_right else 4, y=y)
+    return [base.mark_rule(style="reference"), label.encode(text="text:N")]
 
 
 def reasons_figure(rows: pd.DataFrame, decided: int) -> Figure:
@@ -238,6 +245,12 @@ def _without(decided: int, what: str, why: str) -> str:
 
 def _by_decision() -> alt.Color:
     return alt.Color("decision:N", sort=list(DECISIONS), scale=alt.Scale(domain=list(DECISIONS)))
+
+
+def _powers_of_ten(low: float, high: float) -> list[float]:
+    """Return the powers of ten from the last one that is not above low to the first one that is not below high."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    return [10.0**power for power in range(first, last + 1)]
 
 
 def _time(rows: pd.DataFrame) -> alt.X:

@@ -15,7 +15,9 @@ TEXT_FONT = "Libertinus Serif"
 
 _CHART_FONT = "Liberation Sans"  # part of vl-convert, which measures with it; slightly wider than the report's font
 _CLIP = re.compile(r"\b(clip|gradient_)(\d+)\b")
-_HEIGHT = re.compile(r'<svg[^>]* height="([\d.]+)"')
+_SIZE = re.compile(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"')
+_LEAST_PX = 40
+"""The least width and height of what a chart draws, beside labels that take all the room."""
 _CONCATENATED = ("vconcat", "hconcat", "concat", "facet", "repeat", "spec")
 
 
@@ -28,10 +30,13 @@ def chart_svg(figure: Figure, width: int, height: int | None = None) -> str:
     spec = figure.spec()
     if is_sized(spec):
         return _svg(_stacked(spec, width, height))
-    spec |= {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+    # Vega's own fit leaves no room for labels beside marks: draw once to measure all of it, and then to fit
+    drawn = spec | {"width": width, "autosize": "pad"} | ({} if height is None else {"height": height})
+    wide, high = _size(_svg(drawn))
+    drawn["width"] = max(2 * width - wide, _LEAST_PX)
     if height is not None:
-        spec |= {"height": height, "autosize": {"type": "fit", "contains": "padding"}}
-    return _svg(spec)
+        drawn["height"] = max(2 * height - high, _LEAST_PX)
+    return _svg(drawn)
 
 
 def is_sized(spec: dict[str, Any]) -> bool:
@@ -42,10 +47,15 @@ def is_sized(spec: dict[str, Any]) -> bool:
 
 def svg_height(svg: str) -> float:
     """Return the height of a picture, px."""
-    found = _HEIGHT.search(svg)
+    return _size(svg)[1]
+
+
+def _size(svg: str) -> tuple[float, float]:
+    """Return the width and the height of a picture, px."""
+    found = _SIZE.search(svg)
     if found is None:
-        raise ValueError("the picture has no height")
-    return float(found[1])
+        raise ValueError("the picture has no size")
+    return float(found[1]), float(found[2])
 
 
 def _stacked(spec: dict[str, Any], width: int, height: int | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import duckdb
 from quintet.cases.kind import CaseKind, Decided, Option, Sources, Subject
 from quintet.promotions.settings import PromotionsSettings
 from quintet.promotions.store import Label, insert_label
+from quintet.rules.store import changes_of, sentences_of
 from quintet.state.store import Connection
 
 ABUSER, HONEST = "abuser", "honest"
@@ -27,6 +28,7 @@ def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Sub
     """Return the accounts to review or to block that nobody has labelled."""
     from quintet.promotions.reasons import explained  # noqa: PLC0415  # the declaration of a domain loads no scoring
     from quintet.promotions.result_tables import model_of_snapshot  # noqa: PLC0415
+    from quintet.promotions.rules import GRAMMAR  # noqa: PLC0415
 
     found = model_of_snapshot(marts)
     if found is None:
@@ -34,7 +36,8 @@ def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Sub
     population = found[0].population
     cost = sources.settings.of(PromotionsSettings).promo_use_cost
     rows = marts.execute(_FLAGGED).fetchall()
-    sentences = {code: explained(code, population).sentence for row in rows for code in row[3]}
+    of_rules = sentences_of(changes_of(sources.store, GRAMMAR.domain), GRAMMAR)
+    sentences = {code: of_rules.get(code) or explained(code, population).sentence for row in rows for code in row[3]}
     return [
         Subject(
             user_id,

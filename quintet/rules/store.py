@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from quintet.rules.figures import RuleGrammar
 from quintet.rules.lists import EntryList, Key, key_of_entry
 from quintet.rules.rule_set import RuleSet
 from quintet.state.recorded import RecordedTable
@@ -184,6 +185,22 @@ def count_changes(store: StateStore) -> int:
         "select (select count(*) from rule_changes) + (select count(*) from rule_list_entries)"
     )
     return int(count)
+
+
+def sentences_of(changes: Sequence[RuleChange], grammar: RuleGrammar) -> dict[str, str]:
+    """Return the sentence of each reason that a version of the rules ever gave; one that is no longer active says so.
+
+    changes: of a business, the oldest first.
+    """
+    now, found = RulesNow.of(changes).active, dict[str, str]()
+    for change in [*(one for one in changes if one.action == "activate"), *([now] if now else [])]:
+        try:
+            sentences = RuleSet.from_text(change.content, grammar).sentences
+        except ValueError:
+            continue  # a version of another release: it does not decide either
+        ended = "" if change is now else " This rule is no longer active."
+        found |= {code: sentence + ended for code, sentence in sentences.items()}
+    return found
 
 
 @dataclass(frozen=True)

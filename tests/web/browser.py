@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from playwright.sync_api import BrowserContext, Page, expect
 
+from quintet.presentation.design import Figure
 from tests.waiting import LONG_SECONDS
 from tests.web.service import Server
 
@@ -53,3 +57,25 @@ def wait_for_charts(page: Page) -> int:
         expect(plots.nth(number).locator("svg.marks, canvas")).to_have_count(1)
     page.evaluate("scrollTo(0, 0)")
     return plots.count()
+
+
+_DRAW = """async ([figures]) => {
+  const results = document.getElementById("results");
+  results.replaceChildren();
+  for (const { name, spec } of figures) {
+    const figure = results.appendChild(document.createElement("figure"));
+    Object.assign(figure, { className: "figure", id: name });
+    figure.dataset.figure = name;
+    figure.appendChild(document.createElement("div")).className = "plot";
+    const script = figure.appendChild(document.createElement("script"));
+    Object.assign(script, { className: "spec", type: "application/json", textContent: spec });
+  }
+  const source = [...document.scripts].find((one) => one.src.endsWith("/quintet.js")).src;
+  (await import(source.replace(/[^/]+$/, "figures.js"))).drawFigures(results);
+}"""
+
+
+def draw(page: Page, figures: Sequence[Figure]) -> None:
+    """Replace the content of a page of the service with figures, drawn as the page draws its own."""
+    drawn = [{"name": one.name, "spec": json.dumps(one.spec())} for one in figures if one.chart is not None]
+    page.evaluate(_DRAW, [drawn])

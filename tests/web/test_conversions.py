@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from fastapi.testclient import TestClient
 from markupsafe import escape
 
-from quintet.conversions.analysis_tables import read_frame
+from quintet.conversions.analysis_tables import read_analysis, read_frame
+from quintet.conversions.executive_summary import beyond_levels
 from quintet.conversions.selection import Selection, selected_cells, selected_funnel
+from quintet.conversions.visit_groups import visit_groups
 from quintet.warehouse.snapshot import open_snapshot
 from quintet.web.pages.conversions_parts import FIGURES, TABS
 from tests.web.service import items
@@ -129,6 +132,18 @@ def test_the_page_shows_the_matches_and_every_finding_of_the_run(
     ).fetchall()
     assert texts
     assert all(html.escape(text[:30], quote=False) in besides for (text,) in texts)
+
+
+def test_the_page_and_the_report_have_one_ranking(client: TestClient, snapshot: duckdb.DuckDBPyConnection) -> None:
+    analysis, groups = read_analysis(snapshot), visit_groups(snapshot)
+    listed = pd.read_csv(io.StringIO(client.get("/conversions/figures/findings.csv").text))
+    worth = dict(zip(listed["finding"], listed["customers"], strict=True))
+    besides = {one.finding.text: one.customers for one in beyond_levels(snapshot, analysis.outcomes, groups)}
+    of_levels = dict(zip(analysis.findings["finding"], analysis.findings["customers"], strict=True))
+
+    assert worth == pytest.approx(besides | of_levels)
+    assert listed["customers"].is_monotonic_decreasing
+    assert besides
 
 
 def test_the_cube_without_a_filter_equals_the_counts_of_the_run(snapshot: duckdb.DuckDBPyConnection) -> None:

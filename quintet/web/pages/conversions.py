@@ -21,6 +21,7 @@ from quintet.web.pages.conversions_parts import (
     LEVEL_COLUMNS,
     MEASURES,
     PATH,
+    RELIABILITY_COLUMNS,
     TABS,
     Chosen,
     choice_of,
@@ -29,6 +30,7 @@ from quintet.web.pages.conversions_parts import (
     key_figures,
     levels_table,
     rate_columns,
+    reliability_table,
     worst_page,
 )
 from quintet.web.pages.downloads import csv_answer, report_file, with_query
@@ -103,11 +105,13 @@ def figure_csv(request: Request, name: str) -> Response:
         if name == "comparisons":
             return csv_answer(name, chosen.rates, [Column(str(column), str(column)) for column in chosen.rates.columns])
         if name == "findings":
-            return csv_answer(name, chosen.findings(), [*FINDING_COLUMNS, Column("q_value", "q", "decimal")])
+            return csv_answer(name, chosen.findings, [*FINDING_COLUMNS, Column("q_value", "q", "decimal")])
+        if name == "reliability":
+            return csv_answer(name, chosen.reliability(), RELIABILITY_COLUMNS)
         if name in ranked:
             return csv_answer(name, chosen.levels(ranked[name]), LEVEL_COLUMNS)
         if name not in figures:
-            there = ", ".join([*figures, *ranked, "findings", "comparisons"])
+            there = ", ".join([*figures, *ranked, "findings", "comparisons", "reliability"])
             raise ProblemError(404, f"there is no figure {name}; there are {there}")
         figure = figures[name](chosen)
         return csv_answer(name, figure.table, figure.columns)
@@ -123,6 +127,8 @@ def _tables(chosen: Chosen) -> list[Table]:
     """Return the tables of the tab."""
     if chosen.choice.tab == "findings":
         return [findings_table(chosen)]
+    if chosen.choice.tab == "certainty":
+        return [reliability_table(chosen)]
     if chosen.choice.tab != "pages":
         return []
     measure = chosen.choice.measure

@@ -15,9 +15,12 @@ from starlette.datastructures import QueryParams
 from quintet.conversions import chart_parts, charts, matching_charts
 from quintet.conversions.analysis import rates as rates_of
 from quintet.conversions.analysis_tables import read_frame
+from quintet.conversions.executive_summary import beyond_levels
 from quintet.conversions.findings import level_ranking, ranked_findings
 from quintet.conversions.insights import DIMENSIONS, Measure, country_name
+from quintet.conversions.reliability import reliability
 from quintet.conversions.selection import Selection, selected_cells, selected_funnel, selected_outcomes
+from quintet.conversions.visit_groups import visit_groups
 from quintet.presentation.design import Column, Figure, format_value
 from quintet.presentation.wording import counted
 from quintet.web.pages.downloads import with_query
@@ -56,6 +59,13 @@ LEVEL_COLUMNS = (
     Column("important_share", "Of these customers", "percent"),
     Column("per_thousand", "Customers of 1,000", "count"),
     Column("why", "Why, among equals", "sentence"),
+)
+RELIABILITY_COLUMNS = (
+    Column("measured_by", "Measured by", "sentence"),
+    Column("precision", "Matches that are right", "percent"),
+    Column("interval", "95% interval"),
+    Column("recall", "Links that are matched", "percent"),
+    Column("basis", "From", "sentence"),
 )
 
 
@@ -142,15 +152,36 @@ class Chosen:
             is_finding=own["is_finding"].map({True: "yes", False: "no"}),
         )
 
+    @cached_property
     def findings(self) -> pd.DataFrame:
-        """Return the ranked findings, with their intervals in words."""
-        whole = self.choice.selection.is_all
-        found = read_frame(self.cursor, "findings") if whole else ranked_findings(self.rates, self.cells)
+        """The ranked findings, with their intervals in words.
+
+        Those that are no difference between levels are of all data, so that a selection has none of them.
+        """
+        if self.choice.selection.is_all:
+            found = self._every_finding(read_frame(self.cursor, "findings"))
+        else:
+            found = ranked_findings(self.rates, self.cells)
         points, counts = (lambda value: format_value(value, "points")), (lambda value: f"{value:,.0f}")
         return found.assign(
             effect_range=_ranges(found["effect_low"], found["effect_high"], points),
             customers_range=_ranges(found["customers_low"], found["customers_high"], counts),
         )
+
+    def _every_finding(self, between_levels: pd.DataFrame) -> pd.DataFrame:
+        """Return the findings of the run with those that the report has besides, worth the most customers first."""
+        others = beyond_levels(self.cursor, read_frame(self.cursor, "outcomes"), visit_groups(self.cursor))
+        rows = [
+            {"finding": one.finding.text, "customers": one.customers, "action": one.finding.action} for one in others
+        ]
+        return pd.concat([between_levels, pd.DataFrame(rows)]).sort_values(
+            "customers", ascending=False, kind="stable", na_position="last", ignore_index=True
+        )
+
+    def reliability(self) -> pd.DataFrame:
+        """Return how reliable the matches are, by each way of measuring it, with the intervals in words."""
+        found = reliability(self.cursor)
+        return found.assign(interval=_ranges(found["low"], found["high"], lambda value: format_value(value, "percent")))
 
     def levels(self, dimension: str) -> pd.DataFrame:
         """Return the levels of a dimension, the worst first, with their labels and the query that selects one."""
@@ -290,7 +321,7 @@ def key_figures(chosen: Chosen) -> list[Kpi]:
 
 def worst_page(chosen: Chosen) -> pd.Series | None:
     """Return the page that loses the most customers, with its figures; None where no page is worse than the rest."""
-    found = chosen.findings()
+    found = chosen.findings
     worse = found[(found["dimension"] == "page_category") & (found["effect"] < 0)]
     if worse.empty:
         return None
@@ -300,7 +331,7 @@ def worst_page(chosen: Chosen) -> pd.Series | None:
 
 def findings_table(chosen: Chosen) -> Table:
     """Return the ranked findings, each linked to the page filtered to it where it can be."""
-    frame = chosen.findings()
+    frame = chosen.findings
     return Table(
         frame,
         FINDING_COLUMNS,
@@ -308,6 +339,19 @@ def findings_table(chosen: Chosen) -> Table:
         len(frame),
         with_query(f"{PATH}/figures/findings.csv", chosen.choice.query()),
         nothing="No difference between countries, days, devices, pages or elements holds among equals.",
+    )
+
+
+def reliability_table(chosen: Chosen) -> Table:
+    """Return how reliable the matches are, by each way of measuring it."""
+    frame = chosen.reliability()
+    return Table(
+        frame,
+        RELIABILITY_COLUMNS,
+        "How often a match is right, measured in three ways",
+        len(frame),
+        f"{PATH}/figures/reliability.csv",
+        nothing="Nothing is matched yet, so there is nothing to measure.",
     )
 
 

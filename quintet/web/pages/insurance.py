@@ -15,7 +15,8 @@ from starlette.responses import Response
 from quintet.insurance import agency_charts, charts, forecast_charts
 from quintet.insurance.chart_parts import LINES as LINE_LABELS
 from quintet.insurance.forecast_tables import forecast_totals
-from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
+from quintet.insurance.performance import UNKNOWN, Filters, QueryError
+from quintet.insurance.summaries import Summaries
 from quintet.presentation.design import Column, Figure
 from quintet.presentation.wording import counted
 from quintet.web.contexts import AgencyContext, InsuranceContext
@@ -77,12 +78,13 @@ def insurance(request: Request) -> Response:
         if tab not in TABS:
             tab, problem = "premium", f"tab: {tab[:40]!r} is none of {', '.join(TABS)}"
         query = query_of(filters)
-        agencies = _agencies(cursor, filters)
-        years = summary_frame(cursor, filters, ["year"])
+        summaries = Summaries(cursor)
+        agencies = _agencies(summaries, filters)
+        years = summaries.of(filters, ["year"])
         compared = None
         if tab == "compare":
             compared, problem = compared_periods(cursor, filters, request.query_params, problem)
-        figures = {name: FIGURES[name](cursor, filters) for name in TABS[tab][1]}
+        figures = {name: FIGURES[name](summaries, filters) for name in TABS[tab][1]}
         figures = {name: one for name, one in figures.items() if one.chart is not None or name not in _REMAINDERS}
         return {
             "tab": tab,
@@ -127,15 +129,16 @@ def agency(request: Request, agency_id: Annotated[int, Path(ge=0, le=2**63 - 1)]
             raise ProblemError(404, f"there is no agency {agency_id}")
         filters = Filters(agency=(agency_id,))
         around, _ = filters_of(request.query_params)
-        products = with_operands(summary_frame(cursor, filters, ["prod_line", "product", "year"]))
-        history = agency_charts.agency_history(summary_frame(cursor, filters, ["prod_line", "year"]))
-        ahead = _forecast(cursor, filters)
+        summaries = Summaries(cursor)
+        products = with_operands(summaries.of(filters, ["prod_line", "product", "year"]))
+        history = agency_charts.agency_history(summaries.of(filters, ["prod_line", "year"]))
+        ahead = _forecast(summaries, filters)
         facts = {label: _fact(known, name) for name, label in {**_SEGMENT_FACTS, **_AGENCY_FACTS}.items()}
         return {
             "agency_id": agency_id,
             "facts": facts,
             "back_url": with_query(PATH, query_of(around)),
-            "kpis": key_figures(summary_frame(cursor, filters, ["year"])),
+            "kpis": key_figures(summaries.of(filters, ["year"])),
             "figures": {figure.name: Panel(figure) for figure in (history, ahead)},
             "table": Table(
                 products.sort_values(["year", "written_premium"], ascending=False),
@@ -161,11 +164,12 @@ def figure_csv(request: Request, name: str) -> Response:
     if problem:
         raise ProblemError(422, problem)
     with service_of(request).snapshots.read() as snapshot:
+        summaries = Summaries(snapshot.cursor)
         if name == "agencies":
-            return csv_answer(name, _agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
+            return csv_answer(name, _agencies(summaries, filters), AGENCY_COLUMNS)
         if name not in FIGURES:
             raise ProblemError(404, f"there is no figure {name}; there are {', '.join(FIGURES)}")
-        figure = FIGURES[name](snapshot.cursor, filters)
+        figure = FIGURES[name](summaries, filters)
         return csv_answer(name, figure.table, figure.columns)
 
 
@@ -234,14 +238,14 @@ def _options(values: list[str], labels: Mapping[str, str] | None = None) -> list
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def _by(*pivots: str) -> Callable[[duckdb.DuckDBPyConnection, Filters], pd.DataFrame]:
-    return lambda cursor, filters: summary_frame(cursor, filters, pivots)
+def _by(*pivots: str) -> Callable[[Summaries, Filters], pd.DataFrame]:
+    return lambda summaries, filters: summaries.of(filters, pivots)
 
 
-def _agencies(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> pd.DataFrame:
+def _agencies(summaries: Summaries, filters: Filters) -> pd.DataFrame:
     """Return one row per agency, with its segment and its action."""
-    segments = cursor.execute("select agency_id, segment, rule, action from marts.dim_agency_segment").df()
-    return with_operands(summary_frame(cursor, filters, ["agency"])).merge(segments, on="agency_id", how="left")
+    segments = summaries.cursor.execute("select agency_id, segment, rule, action from marts.dim_agency_segment").df()
+    return with_operands(summaries.of(filters, ["agency"])).merge(segments, on="agency_id", how="left")
 
 
 def with_operands(summary: pd.DataFrame) -> pd.DataFrame:
@@ -250,8 +254,8 @@ def with_operands(summary: pd.DataFrame) -> pd.DataFrame:
     return summary.assign(growth_from=before, growth_to=before + summary["growth_rate_numerator"])
 
 
-def _segments(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
-    agencies = _agencies(cursor, filters)
+def _segments(summaries: Summaries, filters: Filters) -> Figure:
+    agencies = _agencies(summaries, filters)
     sums = agencies.groupby(["segment", "rule"], as_index=False).agg(
         agencies=("agency_id", "count"),
         written_premium=("written_premium", "sum"),
@@ -261,23 +265,27 @@ def _segments(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
     return agency_charts.segments(sums.assign(loss_ratio=(sums["losses"] / sums["premium"]).where(sums["premium"] > 0)))
 
 
-def _forecast(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
+def _forecast(summaries: Summaries, filters: Filters) -> Figure:
     """Return the forecast of the filtered agencies; it ignores products, states and years."""
     agencies = replace(filters, product=(), state=(), year_from=None, year_to=None)
-    history = summary_frame(cursor, agencies, ["prod_line", "year"])
-    ids = summary_frame(cursor, agencies, ["agency"])["agency_id"].tolist()
-    figure = forecast_charts.forecast_with_bands(history, forecast_totals(cursor, ids, list(filters.prod_line)))
+    history = summaries.of(agencies, ["prod_line", "year"])
+    ids = summaries.of(agencies, ["agency"])["agency_id"].tolist()
+    figure = forecast_charts.forecast_with_bands(
+        history, forecast_totals(summaries.cursor, ids, list(filters.prod_line))
+    )
     if agencies == replace(filters, year_from=None, year_to=None):
         return figure
     return replace(figure, note=f"The forecast is not split by product or state. {figure.note}")
 
 
-def _backtest(cursor: duckdb.DuckDBPyConnection, _: Filters) -> Figure:
-    scores = cursor.execute("from marts.fct_premium_forecast_scores order by year nulls first, wape, model").df()
+def _backtest(summaries: Summaries, _: Filters) -> Figure:
+    scores = summaries.cursor.execute(
+        "from marts.fct_premium_forecast_scores order by year nulls first, wape, model"
+    ).df()
     return forecast_charts.forecast_backtest(scores)
 
 
-FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = {
+FIGURES: Mapping[str, Callable[[Summaries, Filters], Figure]] = {
     "premium-by-year-and-line": lambda *asked: charts.premium_by_year_and_line(_by("prod_line", "year")(*asked)),
     "premium-forecast": _forecast,
     "loss-ratio-by-state-and-year": lambda *asked: charts.loss_ratio_by_state_and_year(_by("state", "year")(*asked)),
@@ -293,7 +301,7 @@ FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = 
     ),
     "forecast-backtest": _backtest,
 }
-"""Every figure of the page by its name, made from a cursor and filters."""
+"""Every figure of the page by its name, made from the summaries and filters."""
 
 TABS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "premium": (

@@ -65,16 +65,8 @@ async function draw(plot) {
     const spec = sized(JSON.parse(figure.querySelector("script.spec").textContent), width);
     const drawing = document.createElement("div");
     drawing.className = "drawing";
+    const result = await embedded(embed, drawing, spec);
     /* The new drawing replaces the old one only when it is done: an empty plot would shift the page. */
-    const result = await embed(drawing, spec, {
-      actions: false,
-      ast: true,
-      config: themes[dark.matches ? "dark" : "light"],
-      defaultStyle: false,
-      mode: "vega-lite",
-      renderer: "svg",
-      tooltip: { disableDefaultStyle: true },
-    });
     drawn.get(plot)?.finalize?.();
     plot.style.minHeight = `${plot.querySelector(".skeleton")?.height.baseVal.value ?? 0}px`;
     plot.replaceChildren(drawing);
@@ -95,6 +87,36 @@ async function draw(plot) {
     figure.querySelector(".figure-table")?.setAttribute("open", "");
     console.error(figure.id, error);
   }
+}
+
+/* A legend that is wider than its chart would squeeze it: its entries then stand in as many columns as fit. */
+async function embedded(embed, drawing, spec) {
+  let result = await embed(drawing, spec, options({}));
+  for (const columns of [4, 3, 2, 1]) {
+    if (spec.vconcat || legendWidth(result.view) <= result.view.width()) break;
+    result.finalize();
+    result = await embed(drawing, spec, options({ columns }));
+  }
+  return result;
+}
+
+function options(legend) {
+  const theme = themes[dark.matches ? "dark" : "light"];
+  return {
+    actions: false,
+    ast: true,
+    config: { ...theme, legend: { ...theme.legend, ...legend } },
+    defaultStyle: false,
+    mode: "vega-lite",
+    renderer: "svg",
+    tooltip: { disableDefaultStyle: true },
+  };
+}
+
+function legendWidth(view) {
+  const marks = view.scenegraph().root.items[0].items;
+  const legends = marks.filter((mark) => mark.role === "legend").flatMap((mark) => mark.items);
+  return Math.max(0, ...legends.map((legend) => legend.bounds.x2 - legend.bounds.x1));
 }
 
 /* The height of a chart comes from its specification, the width from the page. */

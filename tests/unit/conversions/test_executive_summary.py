@@ -10,8 +10,15 @@ from tests.unit.conversions.journeys import every_count, make_journeys, open_rep
 
 
 def found(journeys: pd.DataFrame) -> tuple[Finding, ...]:
+    """Return the findings, once each number of them is the one that its query returns."""
     connection = open_reported_snapshot(journeys)
-    return findings(connection, analyse(every_count(connection)), visit_groups(connection))
+    analysis = analyse(every_count(connection))
+    connection.register("ranking", analysis.findings)
+    connection.execute("create table ml.conversion_findings as from ranking")
+    given = findings(connection, analysis, visit_groups(connection))
+    for each in (evidence for finding in given for evidence in finding.evidence):
+        assert connection.execute(each.sql).fetchall() == [(pytest.approx(each.value),)], each.name
+    return given
 
 
 def often_important(journeys: pd.DataFrame) -> np.ndarray:
@@ -37,13 +44,24 @@ def test_days_of_an_outage_are_one_finding(of_outage):
     days = [each for each in of_outage if "the broker's file" in each.text]
     assert [each.size for each in days] == ["24 to 25 April 2024"]
     assert "Visits of 24 to 25 April 2024" in days[0].text
-    assert "missing customer" in days[0].value
+    assert "more important customers" in days[0].value
 
 
 def test_a_country_that_the_broker_does_not_report_is_named():
     [country] = [each for each in found(make_journeys(6_000, 1, often_important, closed_to_brazil))
                  if "the broker's file" in each.text]  # fmt: skip
     assert country.size == "Brazil"
+
+
+def test_the_report_has_the_worth_of_the_ranking_that_the_page_lists():
+    journeys = make_journeys(6_000, 1, lambda given: np.where(given["is_mobile"].astype(bool), 0.1, 0.4))
+    ranking = analyse(every_count(open_reported_snapshot(journeys))).findings
+    first = ranking.iloc[0]
+    [finding] = [each for each in found(journeys) if each.text.startswith("Of the matched visits on")]
+
+    assert first["dimension"] == "device"
+    assert finding.action == first["action"]
+    assert f"{first['customers']:,.0f} more important customers" in finding.value
 
 
 def test_conversions_outside_the_broker_s_time_come_with_what_they_would_tell():

@@ -16,6 +16,7 @@ from quintet.domains import open_state_store
 from quintet.promotions import reasons, result_tables
 from quintet.promotions.cases import ABUSER, HONEST, act, in_build
 from quintet.promotions.store import label_of
+from quintet.rules.store import RuleChange, record_change
 from quintet.settings import load_settings
 from quintet.state.store import StateStore
 
@@ -63,6 +64,36 @@ def test_flagged_accounts_without_a_label_are_cases_by_what_they_cost(
     }
     assert found["a"].why == "NAME_CASE_ODD in words."
     assert found["b"].why == "Nothing counts against this account alone."
+
+
+def _version(version: str, code: str, sentence: str) -> str:
+    rule = f'when = \'score > 0.5\'\ndecision = "block"\ncode = "{code}"\nsentence = "{sentence}"'
+    return f'version = "{version}"\n[[rule]]\n{rule}\n'
+
+
+@pytest.mark.parametrize(
+    ("active", "why"),
+    [
+        ("2", "Ana blocks these. Blocked in spring. This rule is no longer active."),
+        ("1", "A rule or list that is no longer active. Blocked in spring."),
+    ],
+)
+def test_a_reason_that_is_a_rule_is_given_in_its_own_words(
+    marts: duckdb.DuckDBPyConnection, sources: Sources, monkeypatch: pytest.MonkeyPatch, active: str, why: str
+) -> None:
+    """Of the active version and of former ones; only a code that no version ever had has no words of its own."""
+    monkeypatch.setattr(result_tables, "model_of_snapshot", lambda _: (SimpleNamespace(population=None), None))
+    marts.execute("update marts.fct_abuse_scores set reasons = ['NEW_RULE', 'OLD_RULE'] where user_id = 'a'")
+    versions = {
+        "1": _version("1", "OLD_RULE", "Blocked in spring."),
+        "2": _version("2", "NEW_RULE", "Ana blocks these."),
+    }
+    for number in range(1, int(active) + 1):
+        text = versions[str(number)]
+        record_change(sources.store, RuleChange("promotions", "activate", str(number), text, NOW, "Ana"))
+    found = {one.subject_id: one.why for one in in_build(marts, sources)}
+
+    assert found["a"] == why
 
 
 def test_before_the_first_model_there_is_no_case(

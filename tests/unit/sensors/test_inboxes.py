@@ -18,6 +18,7 @@ from quintet.ingest.inbox import list_inbox
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
+from sensors.first_build import FIRST_BUILD
 from sensors.inboxes import build_inbox_sensor, content_digest
 from tests.unit.sensors.runs import attempt
 
@@ -192,9 +193,11 @@ def test_what_other_code_has_built_of_the_business_is_built_with_it(inbox: Path,
     assert selected(request) == ["marts/conversions", "marts/pages", "raw/page_categories", "serving/snapshot"]
 
 
-def test_where_nothing_was_built_a_run_builds_the_whole_business(inbox: Path) -> None:
+def test_where_a_first_run_has_built_nothing_a_run_builds_the_whole_business(inbox: Path) -> None:
     (inbox / "a.csv").write_text(HEADER + "a;a\n")
-    (request,) = requested(evaluate(inbox))
+    with dg.DagsterInstance.ephemeral() as instance:
+        attempt(instance, dg.RunRequest(tags=FIRST_BUILD), fails=True)
+        (request,) = requested(evaluate(inbox, instance=instance))
     assert set(selected(request)) == {
         *("marts/conversions", "marts/ops_batches", "marts/pages"),
         *("raw/conversions", "raw/page_categories", "serving/snapshot"),
