@@ -12,6 +12,7 @@ import duckdb
 from quintet.cases.kind import CaseKind
 from quintet.ingest.contract import Dataset
 from quintet.ml.life_cycle import ModelSpec
+from quintet.row_policy import RowPolicy
 from quintet.search import Searched
 from quintet.settings import Settings
 from quintet.state.dialect import AnyScript
@@ -169,7 +170,7 @@ class Domain:
     assets, sensors: the modules with its Dagster assets and sensors.
     persons: where it has data of persons.
     cases: the kinds of cases that need a person's verdict.
-    searched: the rows that are found by their id.
+    searched: the rows that are found by their id. row_policies: how its tables are split for keys that are bound.
     rules: the module with the `GRAMMAR` of its rules, and `backtest_of` of a snapshot, the active rules, others and the
     time in Unix seconds; "" without rules.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
@@ -203,6 +204,7 @@ class Domain:
     persons: Persons | None = None
     cases: Sequence[CaseKind] = ()
     searched: Sequence[Searched] = ()
+    row_policies: Sequence[RowPolicy] = ()
 
     @property
     def title(self) -> str:

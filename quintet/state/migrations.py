@@ -99,6 +99,8 @@ CORE_MIGRATIONS = (
     for each statement execute function audit_is_append_only();
     """,
     ),
+    # breaking: a release that does not know it would show a bound key everything
+    Script("alter table keys add column bound_to text", is_breaking=True),
 )
 
 TABLE = "migrations"

@@ -19,6 +19,7 @@ from quintet.state.store import StateStore
 from quintet.web.guesses import WRONG_KEYS, Guesses
 from quintet.web.problems import DECLARED, ProblemError
 from quintet.web.recognised import FRESH_SECONDS, Recognised
+from quintet.web.row_access import check_binding_of
 
 COOKIE = "quintet_session"
 
@@ -169,6 +170,7 @@ class Requires:
         gate.count(key)
         if self.scope is not None and not key.allows(self.scope):
             raise ProblemError(403, f"the key of {key.name} lacks the scope {self.scope}; use a key that has it")
+        check_binding_of(request, key)
         return key
 
 
