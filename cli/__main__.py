@@ -288,9 +288,12 @@ def list_keys() -> None:
 def create_key(
     name: Annotated[str, typer.Option(help="Owner of the key.")],
     scopes: Annotated[str, typer.Option(help="Scopes, separated by commas; admin for everything.")],
+    agency: Annotated[list[str] | None, typer.Option(help="Show the rows of these agencies alone.")] = None,
+    partner: Annotated[list[str] | None, typer.Option(help="Show the rows of these partners alone.")] = None,
 ) -> None:
     """Create a key and show it once."""
-    _keys(["create", "--name", name, "--scopes", scopes])
+    bound = [f"--{kind}={one}" for kind, given in (("agency", agency), ("partner", partner)) for one in given or ()]
+    _keys(["create", "--name", name, "--scopes", scopes, *bound])
 
 
 @keys_app.command("revoke", epilog="Example: quintet keys revoke 1a2b3c4d")

@@ -13,6 +13,7 @@ import duckdb
 from quintet.cases.kind import CaseKind
 from quintet.ingest.contract import Dataset
 from quintet.ml.life_cycle import ModelSpec
+from quintet.row_policy import RowPolicy
 from quintet.search import Searched
 from quintet.settings import Settings
 from quintet.state.dialect import AnyScript
@@ -170,7 +171,7 @@ class Domain:
     assets, sensors: the modules with its Dagster assets and sensors.
     persons: where it has data of persons.
     cases: the kinds of cases that need a person's verdict.
-    searched: the rows that are found by their id.
+    searched: the rows that are found by their id. row_policies: how its tables are split for keys that are bound.
     shared_files: returns the files that its service reads and a build or a person writes, by the name under which they
     are shared with services on other machines (`quintet.shared_files`).
     rules: the module with the `GRAMMAR` of its rules, and `backtest_of` of a snapshot, the active rules, others and the
@@ -207,6 +208,7 @@ class Domain:
     cases: Sequence[CaseKind] = ()
     searched: Sequence[Searched] = ()
     shared_files: Callable[[Settings], Mapping[str, Path]] = lambda _: {}
+    row_policies: Sequence[RowPolicy] = ()
 
     @property
     def title(self) -> str:

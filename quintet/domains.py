@@ -13,6 +13,7 @@ from quintet.lending.domain import LENDING
 from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
+from quintet.row_policy import RowPolicy
 from quintet.rules import store as rules
 from quintet.state import audit, features
 from quintet.state.migrations import CORE, CORE_MIGRATIONS, Migrations
@@ -47,6 +48,11 @@ CASE_KINDS: Mapping[tuple[str, str], CaseKind] = MappingProxyType(
     {kind.key: kind for domain in DOMAINS for kind in domain.cases}
 )
 """The kinds of cases, by domain and name."""
+
+ROW_POLICIES: Mapping[str, RowPolicy] = MappingProxyType(
+    {policy.kind: policy for domain in DOMAINS for policy in domain.row_policies}
+)
+"""How tables are split for bound keys, by the kind of the binding."""
 
 SCOPES: Mapping[str, str] = MappingProxyType(
     {

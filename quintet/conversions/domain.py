@@ -5,6 +5,7 @@ from quintet.conversions.card import card, waiting
 from quintet.conversions.cases import PAIR
 from quintet.conversions.contract import DATASETS
 from quintet.conversions.headline import headline
+from quintet.conversions.row_policy import PARTNER
 from quintet.domain import DataCheck, Domain, ReportFile
 from quintet.ml.life_cycle import ModelSpec
 from quintet.search import Searched
@@ -63,6 +64,7 @@ CONVERSIONS = Domain(
             "if(is_matched, 'matched', unmatched_reason)",
         ),
     ),
+    row_policies=(PARTNER,),
     reports=(
         ReportFile("conversions_insights", "What brings customers: pages, countries, devices, days, and what to do."),
         ReportFile("conversions_pipeline", "What the pipeline loses, and what better data would bring."),

@@ -5,6 +5,7 @@ from quintet.insurance.card import card
 from quintet.insurance.contract import DATASETS
 from quintet.insurance.headline import headline
 from quintet.insurance.report_runs import MIGRATIONS, RECORDED, RETENTION
+from quintet.insurance.row_policy import AGENCY
 from quintet.search import Searched
 
 INSURANCE = Domain(
@@ -35,6 +36,7 @@ INSURANCE = Domain(
         ),
     ),
     searched=(Searched("agency", "marts.dim_agency", "agency_id", "/insurance/agencies/{id}", "vendor"),),
+    row_policies=(AGENCY,),
     reports=(
         ReportFile(
             "insurance_review",

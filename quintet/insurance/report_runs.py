@@ -27,6 +27,7 @@ MIGRATIONS = (
         snapshot text not null
     ) strict;
     """,
+    "alter table report_runs add column key_id text",
 )
 """The migrations of the state store."""
 
@@ -62,7 +63,7 @@ RETENTION = (
 
 @dataclass(frozen=True)
 class ReportRun:
-    """A report run: time (UTC), key, parameters, snapshot and result."""
+    """A report run: time (UTC), name and id of the key, parameters, snapshot and result."""
 
     report: str
     written_at: dt.datetime
@@ -72,6 +73,7 @@ class ReportRun:
     rows: int
     total_written_premium: Decimal
     snapshot: str
+    key_id: str
     run_id: int | None = None
 
 
@@ -80,8 +82,8 @@ def record_report_run(store: StateStore, run: ReportRun) -> None:
     with store.write() as connection:
         connection.execute(
             "insert into report_runs "
-            "(report, written_at, written_by, parameters, format, rows, total_written_premium, snapshot) "
-            "values (?, ?, ?, ?, ?, ?, ?, ?)",
+            "(report, written_at, written_by, parameters, format, rows, total_written_premium, snapshot, key_id) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 run.report,
                 run.written_at.isoformat(),
@@ -91,13 +93,22 @@ def record_report_run(store: StateStore, run: ReportRun) -> None:
                 run.rows,
                 str(run.total_written_premium),
                 run.snapshot,
+                run.key_id,
             ),
         )
 
 
-def last_report_runs(store: StateStore, limit: int) -> list[ReportRun]:
-    """Return the last runs, latest first."""
-    rows = store.read().execute("select * from report_runs order by run_id desc limit ?", (limit,)).fetchall()
+def last_report_runs(store: StateStore, limit: int, key_id: str | None = None) -> list[ReportRun]:
+    """Return the last runs, latest first: of all keys, or of one."""
+    of_key = "1 = 1" if key_id is None else "key_id = ?"
+    rows = (
+        store.read()
+        .execute(
+            f"select * from report_runs where {of_key} order by run_id desc limit ?",
+            (limit,) if key_id is None else (key_id, limit),
+        )
+        .fetchall()
+    )
     return [
         ReportRun(
             report=row["report"],
@@ -108,6 +119,7 @@ def last_report_runs(store: StateStore, limit: int) -> list[ReportRun]:
             rows=row["rows"],
             total_written_premium=Decimal(row["total_written_premium"]),
             snapshot=row["snapshot"],
+            key_id=row["key_id"] or "",
             run_id=row["run_id"],
         )
         for row in rows

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from quintet.state.binding import Binding
 from quintet.state.store import Connection, StateStore
 
 ENVIRONMENT_KEY_ID = "environment"
@@ -24,13 +25,14 @@ class UnusableKeyError(ValueError):
 
 @dataclass(frozen=True)
 class Key:
-    """A key without its secret. Times are UTC."""
+    """A key without its secret. Times are UTC. binding: the part of the rows that it sees; None for all."""
 
     key_id: str
     name: str
     scopes: frozenset[str]
     created_at: dt.datetime | None
     revoked_at: dt.datetime | None = None
+    binding: Binding | None = None
 
     def allows(self, scope: str) -> bool:
         """Return whether the key has `scope`."""
@@ -44,11 +46,19 @@ def check_scopes(scopes: Collection[str], known: Collection[str]) -> None:
 
 
 def create_key(
-    store: StateStore, name: str, scopes: Collection[str], now: dt.datetime, random_bytes: Callable[[int], bytes]
+    store: StateStore,
+    name: str,
+    scopes: Collection[str],
+    now: dt.datetime,
+    random_bytes: Callable[[int], bytes],
+    binding: Binding | None = None,
 ) -> tuple[Key, str]:
-    """Create a key; return it with its secret, which is not stored. Raises UnusableKeyError without a scope or name."""
+    """Create a key; return it with its secret, which is not stored. Raises UnusableKeyError without a scope or name.
+
+    binding: checked by `quintet.row_policy.check_binding`.
+    """
     with store.write() as connection:
-        return _insert(connection, name, scopes, now, random_bytes)
+        return _insert(connection, name, scopes, now, random_bytes, binding)
 
 
 def create_first_key(
@@ -112,6 +122,7 @@ def _insert(
     scopes: Collection[str],
     now: dt.datetime,
     random_bytes: Callable[[int], bytes],
+    binding: Binding | None = None,
 ) -> tuple[Key, str]:
     if not scopes:
         raise UnusableKeyError("a key needs a scope")
@@ -121,10 +132,13 @@ def _insert(
         raise UnusableKeyError(f"a key's name is one line of at most {_LONGEST_NAME} printable characters")
     key_id, text = random_bytes(4).hex(), _PREFIX + random_bytes(32).hex()
     connection.execute(
-        "insert into keys (key_id, name, secret_sha256, scopes, created_at) values (?, ?, ?, ?, ?)",
-        (key_id, name.strip(), digest(text), " ".join(sorted(set(scopes))), now.isoformat()),
+        "insert into keys (key_id, name, secret_sha256, scopes, created_at, bound_to) values (?, ?, ?, ?, ?, ?)",
+        (
+            *(key_id, name.strip(), digest(text), " ".join(sorted(set(scopes))), now.isoformat()),
+            binding.to_text() if binding else None,
+        ),
     )
-    return Key(key_id, name.strip(), frozenset(scopes), now), text
+    return Key(key_id, name.strip(), frozenset(scopes), now, binding=binding), text
 
 
 def _key(row: Any) -> Key:
@@ -135,4 +149,5 @@ def _key(row: Any) -> Key:
         frozenset(row["scopes"].split()),
         dt.datetime.fromisoformat(row["created_at"]),
         dt.datetime.fromisoformat(revoked_at) if revoked_at else None,
+        Binding.from_text(row["bound_to"]),
     )

@@ -103,6 +103,8 @@ CORE_MIGRATIONS = (
     create table if not exists wrong_keys (network text not null, expires_at text not null) strict;
     create index if not exists wrong_keys_by_network on wrong_keys (network, expires_at);
     """,
+    # breaking: a release that does not know it would show a bound key everything
+    Script("alter table keys add column bound_to text", is_breaking=True),
 )
 
 TABLE = "migrations"

@@ -6,6 +6,7 @@ What reads text from outside could otherwise be made to read or write any file o
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,32 @@ def _closed(path: Path | None, exports: Path | None, config: dict[str, Any]) -> 
     connection.execute("set global TimeZone = 'UTC'")  # global, because a cursor does not inherit a session's setting
     if exports is not None:
         connection.execute(f"set global allowed_directories = [{quote_literal(str(exports.resolve()))}]")
+    _close_files(connection)
+    return connection
+
+
+def _close_files(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("set global enable_external_access = false")
     connection.execute("set global lock_configuration = true")
+
+
+def connect_to_part(
+    path: Path, catalog: str, fill: Callable[[duckdb.DuckDBPyConnection], None]
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection to memory, of one thread, with nothing but the tables that `fill` creates from a file.
+
+    fill: gets the connection with the file at `path` attached as `catalog`. The file is detached and all files are
+    closed after it, so that no query can reach more than the tables.
+    """
+    connection = connect_to_files(threads=1)
+    try:
+        connection.execute(f"attach {quote_literal(str(path))} as {catalog} (read_only)")
+        fill(connection)
+        connection.execute(f"detach {catalog}")
+        _close_files(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -49,12 +49,12 @@ class Answers:
         return body
 
     def tag(self, request: Request, snapshot: Snapshot, *varying: str) -> str:
-        """Return the weak ETag of this URL's answer; `varying` is what else the answer depends on.
+        """Return the weak ETag of this URL's answer; `varying` is what it depends on besides the snapshot's part.
 
         Parameters may be given in any order. The order of the values of one parameter counts: it may order the answer.
         """
         query = sorted(request.query_params.multi_items(), key=itemgetter(0))  # stable: repeated ones keep their order
-        parts = json.dumps([self._code, request.url.path, query, varying])
+        parts = json.dumps([self._code, request.url.path, query, snapshot.part, varying])
         return f'W/"{snapshot.snapshot_id}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"'
 
     def unchanged(self, tag: str) -> Response:

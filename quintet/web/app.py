@@ -18,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from quintet.code_version import PROJECT
 from quintet.domain import ServiceContext
-from quintet.domains import CASE_KINDS, DOMAINS, open_state_store
+from quintet.domains import CASE_KINDS, DOMAINS, ROW_POLICIES, open_state_store
 from quintet.settings import Settings
 from quintet.state.secrets import secret_of
 from quintet.web import middleware, problems
@@ -60,10 +60,11 @@ def create_app(
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
     gate = build_gate(store, admin_key, clock, settings.requests_per_minute, random_bytes)
     context = ServiceContext(settings, store, clock, metrics.registry)
+    snapshots = Snapshots(settings.serving, settings.request_seconds, ROW_POLICIES)
     service = Service(
         settings=settings,
         store=store,
-        snapshots=Snapshots(settings.serving, settings.request_seconds),
+        snapshots=snapshots,
         gate=gate,
         answers=Answers(metrics, code),
         tokens=PageTokens(secret_of(store, "page tokens", random_bytes)),
@@ -78,8 +79,8 @@ def create_app(
     )
 
     shared = Shared(settings)
-    opener = CaseOpener(store, service.snapshots, settings, CASE_KINDS.values(), clock)
-    metrics.registry.register(OperationMetrics(store, service.snapshots, clock))
+    opener = CaseOpener(store, snapshots, settings, CASE_KINDS.values(), clock)
+    metrics.registry.register(OperationMetrics(store, snapshots, clock))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -95,7 +96,7 @@ def create_app(
             task.cancel()
         for domain in reversed(service.domains):
             await domain.close()
-        service.snapshots.close()
+        snapshots.close()
         store.close()
 
     app = FastAPI(

@@ -21,6 +21,7 @@ from quintet.state.wrong_keys import count_wrong_key
 from quintet.web.guesses import WRONG_KEYS, Guesses
 from quintet.web.problems import DECLARED, ProblemError
 from quintet.web.recognised import FRESH_SECONDS, Recognised
+from quintet.web.row_access import check_binding_of
 
 COOKIE = "quintet_session"
 
@@ -172,6 +173,7 @@ class Requires:
         gate.count(key)
         if self.scope is not None and not key.allows(self.scope):
             raise ProblemError(403, f"the key of {key.name} lacks the scope {self.scope}; use a key that has it")
+        check_binding_of(request, key)
         return key
 
 

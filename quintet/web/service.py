@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,13 +12,14 @@ from fastapi import Request
 
 from quintet.domain import DomainService
 from quintet.settings import Settings
+from quintet.state.keys import Key
 from quintet.state.store import StateStore
 from quintet.web.answers import Answers
 from quintet.web.middleware import Metrics
 from quintet.web.pages.files import Files
 from quintet.web.paging import PageTokens
 from quintet.web.security import Gate
-from quintet.web.snapshots import Snapshots
+from quintet.web.snapshots import Readable, Snapshots
 
 Kind = TypeVar("Kind")
 
@@ -33,7 +34,7 @@ class Service:
 
     settings: Settings
     store: StateStore
-    snapshots: Snapshots
+    snapshots: Readable
     gate: Gate
     answers: Answers
     tokens: PageTokens
@@ -53,6 +54,10 @@ class Service:
 
 
 def service_of(request: Request) -> Service:
-    """Return what the routes share."""
+    """Return what the routes share; a request with a bound key reads the part of its key alone."""
     service: Service = request.app.state.service
-    return service
+    key: Key | None = getattr(request.state, "key", None)
+    if key is None or key.binding is None:
+        return service
+    assert isinstance(service.snapshots, Snapshots)
+    return replace(service, snapshots=service.snapshots.part_of(key.binding))

@@ -14,6 +14,7 @@ from quintet.presentation.wording import lasting
 from quintet.web.contexts import ClickContext
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 
 router = guarded_router("conversions:read", include_in_schema=False)
@@ -23,6 +24,7 @@ PATH = "/conversions/clicks/{conversion_id}"
 
 
 @router.get(PATH)
+@restricted_by("partner")
 def click(request: Request, conversion_id: Annotated[int, Path(ge=0, le=2**63 - 1)]) -> Response:
     """Show one conversion with its match, or the reason why it has none."""
 

@@ -12,6 +12,7 @@ from quintet.web.addresses import redirect, route_path
 from quintet.web.answers import has_it, headers_of
 from quintet.web.file_answers import answer_file
 from quintet.web.problems import ProblemError
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
@@ -22,6 +23,7 @@ router = guarded_router(None)
 
 @router.get(PATH, include_in_schema=False)
 @router.get(PATH + "{page:path}", include_in_schema=False)
+@restricted_by()  # no rows
 def documentation(request: Request, page: str = "") -> Response:
     """Return a file of the site; the path of a folder is its `index.html`."""
     site = service_of(request).site

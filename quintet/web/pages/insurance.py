@@ -26,6 +26,7 @@ from quintet.web.pages.insurance_compare import AGENCY_PATH, compared_periods
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Tab, Table
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
@@ -68,6 +69,7 @@ _AGENCY_FACTS = {
 
 
 @router.get(PATH)
+@restricted_by("agency")
 def insurance(request: Request) -> Response:
     """Show where premium and losses come from, who to talk to, and what comes next."""
 
@@ -116,6 +118,7 @@ def insurance(request: Request) -> Response:
 
 
 @router.get(AGENCY_PATH)
+@restricted_by("agency")
 def agency(request: Request, agency_id: Annotated[int, Path(ge=0, le=2**63 - 1)]) -> Response:
     """Show one agency: its history, its products and its facts."""
 
@@ -158,6 +161,7 @@ def agency(request: Request, agency_id: Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 
 @router.get(f"{PATH}/figures/{{name}}.csv")
+@restricted_by("agency")
 def figure_csv(request: Request, name: str) -> Response:
     """Return the table behind a figure with the page's filters, with all rows."""
     filters, problem = filters_of(request.query_params)

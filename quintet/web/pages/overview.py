@@ -21,10 +21,12 @@ from quintet.presentation.wording import counted
 from quintet.state.keys import Key
 from quintet.warehouse.domain_states import DomainState, domain_states
 from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.web.addresses import redirect
 from quintet.web.cases.access import READ, kinds_of
 from quintet.web.contexts import OverviewContext
-from quintet.web.pages.shell import CASES, show_snapshot
+from quintet.web.pages.shell import CASES, first_page, show_snapshot
 from quintet.web.rendering import DataState, DomainCard, Kpi, State, Table
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 from quintet.web.service import Service, service_of
 
@@ -51,9 +53,15 @@ _NO_DATA = Card("No data yet", None)
 
 
 @router.get("/")
+@restricted_by()
 def overview(request: Request) -> Response:
-    """Show the business, what needs a person, and the data, of the domains that the key may read."""
+    """Show the business, what needs a person, and the data, of the domains that the key may read.
+
+    A bound key is led to the first page of its part.
+    """
     key: Key = request.state.key
+    if key.binding is not None:
+        return redirect(request, first_page(key.binding))
     service = service_of(request)
     domains = [domain for domain in DOMAINS if key.allows(f"{domain.name}:read")]
     inboxes = [inbox for domain in domains for inbox in domain.inboxes]

@@ -21,6 +21,7 @@ from quintet.web.pages.insurance import filter_fields, filters_of, query_of
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import FilterBar, Kpi, Option, Table
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
@@ -60,9 +61,11 @@ _HISTORY_COLUMNS = (
 
 
 @router.get(PATH)
+@restricted_by("agency")
 def reports(request: Request) -> Response:
     """Run the premium report and show its earlier runs."""
-    runs = last_report_runs(service_of(request).store, _MOST_RUNS)
+    key = request.state.key
+    runs = last_report_runs(service_of(request).store, _MOST_RUNS, key.key_id if key.binding else None)
     files = _written(request)
 
     def make(snapshot: Any) -> ReportsContext:
@@ -108,8 +111,9 @@ def written_report(request: Request, name: str) -> Response:
 
 
 def _written(request: Request) -> pd.DataFrame:
-    """Return the PDFs that the key may read and that there are."""
+    """Return the PDFs that the key may read and that there are; they are of the whole, so a bound key has none."""
     folder, key = service_of(request).settings.served / "reports", request.state.key
+    readable = [domain for domain in DOMAINS if key.binding is None and key.allows(f"{domain.name}:read")]
     rows = [
         {
             "business": domain.title,
@@ -117,8 +121,7 @@ def _written(request: Request) -> pd.DataFrame:
             "description": one.description,
             "written_at": dt.datetime.fromtimestamp((folder / f"{one.name}.pdf").stat().st_mtime, dt.UTC),
         }
-        for domain in DOMAINS
-        if key.allows(f"{domain.name}:read")
+        for domain in readable
         for one in domain.reports
         if (folder / f"{one.name}.pdf").is_file()
     ]

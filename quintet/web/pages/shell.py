@@ -11,8 +11,9 @@ from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
 from quintet.builds import QUIET_AFTER, progress_of
-from quintet.domains import DOMAINS
+from quintet.domains import DOMAINS, ROW_POLICIES
 from quintet.presentation.wording import lasting
+from quintet.state.binding import Binding
 from quintet.state.keys import Key
 from quintet.warehouse.domain_states import domain_states
 from quintet.warehouse.snapshot import NoSnapshotError
@@ -67,9 +68,20 @@ def _navigation(request: Request) -> Sequence[NavItem]:
     if key is None:
         return ()
     waiting = _waiting(request)
-    items = [replace(item, count=waiting) if item.href == CASES else item for item in NAVIGATION]
+    pages = None if key.binding is None else _pages_of(key.binding)
+    shown = [item for item in NAVIGATION if pages is None or item.href in pages]
+    items = [replace(item, count=waiting) if item.href == CASES else item for item in shown]
     is_built = documents.is_built(service_of(request).site)
     return [*items, NavItem("Documentation", documents.PATH)] if is_built else items
+
+
+def first_page(binding: Binding) -> str:
+    """Return the page where a person with a bound key starts."""
+    return _pages_of(binding)[0]
+
+
+def _pages_of(binding: Binding) -> list[str]:
+    return [page for kind, _ in binding.parts for page in ROW_POLICIES[kind].pages]
 
 
 def _waiting(request: Request) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from quintet.conversions.analysis_tables import read_frame
 from quintet.conversions.journeys import MatchFilters, match_page
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 from quintet.web.times import RecordedMoment, refuse_swapped, utc
 
@@ -89,6 +90,7 @@ class MatchPage(Listed):
 
 
 @router.get("/matches", response_model=MatchPage)
+@restricted_by("partner")
 def matches(request: Request, query: Annotated[MatchQuery, Query()]) -> Response:
     """List the matched pairs of conversion and broker row with their probability and the broker's score.
 

@@ -12,18 +12,21 @@ from quintet.web.addresses import prefix_of
 from quintet.web.middleware import CONTENT_SECURITY_POLICY
 from quintet.web.problems import MEDIA_TYPE
 from quintet.web.rendering import environment
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 
 router = guarded_router(None)
 
 
 @router.get("/openapi.json", include_in_schema=False)
+@restricted_by()  # no rows
 def openapi(request: Request) -> JSONResponse:
     """Return the OpenAPI document of the whole service."""
     return JSONResponse({**document(request.app), "servers": [{"url": prefix_of(request) or "/"}]})
 
 
 @router.get("/docs", include_in_schema=False)
+@restricted_by()  # no rows
 def docs(request: Request) -> HTMLResponse:
     """Show the document, with worked examples to try."""
     # Swagger UI writes styles into its elements

@@ -30,6 +30,7 @@ from quintet.insurance.segments import segment_page
 from quintet.web.file_answers import answer_complete
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.problems import Fault, ProblemError
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
@@ -278,6 +279,7 @@ def _list(
 
 
 @router.get("/performance", response_model=DetailPage)
+@restricted_by("agency")
 def performance(request: Request, query: Annotated[FilteredQuery, Query()]) -> Response:
     """List premium, losses and policies by agency, product, state and year.
 
@@ -289,6 +291,7 @@ def performance(request: Request, query: Annotated[FilteredQuery, Query()]) -> R
 
 
 @router.get("/summary", response_model=SummaryPage)
+@restricted_by("agency")
 def summary(request: Request, query: Annotated[SummaryQuery, Query()]) -> Response:
     """Return sums over any combination of pivots, with ratios computed at that grain.
 
@@ -305,6 +308,7 @@ def summary(request: Request, query: Annotated[SummaryQuery, Query()]) -> Respon
 
 
 @router.get("/forecast", response_model=ForecastPage)
+@restricted_by("agency")
 def forecast(request: Request, query: Annotated[ForecastQuery, Query()]) -> Response:
     """Return next year's written premium of each agency and line with 80% and 95% bands, and the backtest.
 
@@ -323,6 +327,7 @@ def forecast(request: Request, query: Annotated[ForecastQuery, Query()]) -> Resp
 
 
 @router.get("/segments", response_model=SegmentPage)
+@restricted_by("agency")
 def segments(request: Request, query: Annotated[SegmentQuery, Query()]) -> Response:
     """List the segment of each agency, its rule, and what to do about it."""
 
@@ -342,6 +347,7 @@ def segments(request: Request, query: Annotated[SegmentQuery, Query()]) -> Respo
         }
     },
 )
+@restricted_by("agency")
 def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
     """Return Premium Info by Agency and Product Line as a workbook or CSV (any size); record it in the history."""
     with query_errors():
@@ -370,6 +376,7 @@ def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Respons
             rows=len(report.frame),
             total_written_premium=Decimal(str(report.total["written_premium"].fillna(0).iloc[0])),
             snapshot=snapshot.snapshot_id,
+            key_id=request.state.key.key_id,
         ),
     )
     return answer

@@ -16,6 +16,7 @@ from quintet.web.addresses import prefix_of
 from quintet.web.answers import to_json
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.pipeline_contexts import SearchContext
+from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -59,6 +60,7 @@ class SearchAnswer(BaseModel):
 
 
 @api.get("/search", response_model=SearchAnswer)
+@restricted_by()
 def find(request: Request, query: Annotated[SearchQuery, Query()]) -> Response:
     """Find agencies, users, clusters, clicks, applications, clients, incidents and tables by their id or name."""
     service = service_of(request)
@@ -71,6 +73,7 @@ def find(request: Request, query: Annotated[SearchQuery, Query()]) -> Response:
 
 
 @pages.get(PATH)
+@restricted_by()
 def search_page(request: Request) -> Response:
     """Show what an id or a name finds."""
     text = request.query_params.get("q", "").strip()[:LONGEST]
@@ -89,4 +92,5 @@ def _found(request: Request, snapshot: Snapshot, text: str, most: int) -> list[H
     declared = [one for domain in DOMAINS if key.allows(f"{domain.name}:read") for one in domain.searched]
     hits = list(search(snapshot.cursor, declared, text, most))
     is_same = [hit for hit in hits if hit.id.lower() == text.lower()]
-    return [*is_same, *(hit for hit in hits if hit not in is_same), *search_tables(text, most)]
+    tables = search_tables(text, most) if key.binding is None else []  # their pages show the whole
+    return [*is_same, *(hit for hit in hits if hit not in is_same), *tables]

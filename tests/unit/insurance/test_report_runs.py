@@ -18,6 +18,7 @@ RUN = ReportRun(
     rows=83,
     total_written_premium=Decimal("168988558.48"),
     snapshot="20260101T040000-1a2b3c4d",
+    key_id="0a1b2c3d",
 )
 
 
@@ -32,3 +33,11 @@ def test_the_latest_runs_come_first(store: StateStore) -> None:
         record_report_run(store, replace(RUN, rows=rows))
 
     assert [run.rows for run in last_report_runs(store, 3)] == [4, 3, 2]
+
+
+def test_the_runs_of_one_key_are_its_own_even_if_another_has_its_name(store: StateStore) -> None:
+    record_report_run(store, RUN)
+    record_report_run(store, replace(RUN, key_id="other"))
+
+    assert last_report_runs(store, 10, "0a1b2c3d") == [replace(RUN, run_id=1)]
+    assert last_report_runs(store, 10, "") == []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from cli.keys import main
+from quintet.state.binding import Binding
 from quintet.state.keys import (
     UnusableKeyError,
     check_scopes,
@@ -119,3 +120,12 @@ def test_the_command_creates_lists_and_revokes(
     assert "is revoked" in capsys.readouterr().out
     assert main(["revoke", "missing"]) == 2
     assert "there is no key 'missing'" in capsys.readouterr().err
+
+
+def test_a_bound_key_is_recognised_and_listed_with_its_binding(store: StateStore, random_bytes: Random) -> None:
+    binding = Binding.of({"agency": ["3", "470"]})
+    key, text = create_key(store, "Ana", ["insurance:read"], AT, random_bytes, binding)
+
+    assert key.binding == binding
+    assert recognise(store, text, None) == key
+    assert list_keys(store) == [key]
