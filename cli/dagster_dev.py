@@ -61,7 +61,7 @@ def commands(port: int, workspace: Path) -> dict[str, list[str]]:
     """Return the commands of the UI and the daemon, by name."""
     return {
         "the UI": [sys.executable, "-m", "cli.dagster_ui", str(port), str(workspace)],
-        "the daemon": [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)],
+        "the daemon": [sys.executable, "-m", "cli.dagster_daemon", str(workspace)],
     }
 
 
