@@ -24,6 +24,7 @@ import httpx
 
 from bench.measure import Line, options, print_lines
 from bench.serve import free_port
+from cli.ui_token import read_token
 from resources.run_marks import living, marks_folder
 
 USUALLY = "25 min"
@@ -112,10 +113,16 @@ class World:
         }
         body = json.dumps({"query": _LAUNCH, "variables": {"params": params}}).encode()
         url = f"http://127.0.0.1:{self.dagster_port}/graphql"
-        _until(lambda: "LaunchRunSuccess" in _answer(url, body))
+        _until(lambda: "LaunchRunSuccess" in _answer(url, body, self._token()))
         marks = marks_folder(self.home / "dagster")
         _until(lambda: bool(living(marks)))
         return next(iter(living(marks).values()))
+
+    def _token(self) -> str:
+        try:
+            return read_token(self.home / "dagster")
+        except FileNotFoundError:  # `quintet dev` is still starting
+            return ""
 
 
 def try_kill(world: World, command: str, number: signal.Signals, after: float) -> Kill:
@@ -171,6 +178,7 @@ def main() -> int:
             number = _SIGNALS[(place // len(commands)) % len(_SIGNALS)]
             world = World(Path(folder) / f"home_{place}")  # nothing is built, so that there is work to kill
             kills.append(try_kill(world, command, number, draw.uniform(0.2, latest[command])))
+            print(f"{place + 1} of {count}: {kills[-1]}", file=sys.stderr, flush=True)
     return print_lines(f"Kills; without one a run begins its work after {usual:.1f} s", lines_of(kills, usual))
 
 
@@ -202,8 +210,9 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def _answer(url: str, body: bytes) -> str:
+def _answer(url: str, body: bytes, token: str) -> str:
+    headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
     try:
-        return httpx.post(url, content=body, headers={"Content-Type": "application/json"}, timeout=30).text
+        return httpx.post(url, content=body, headers=headers, timeout=30).text
     except httpx.TransportError:
         return ""

@@ -112,7 +112,7 @@ class Home:
         """Run to the end, and return the seconds until there was a new snapshot."""
         before, began = self.snapshot(), time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.run", *arguments],
+            [sys.executable, "-m", "cli", "run", *arguments],
             cwd=PROJECT,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -29,7 +29,8 @@ from resources.event_log import open_instance
 from resources.warm_dbt import WarmDbt, warehouse_variables
 
 _POLL_SECONDS = 0.5
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 2.5
+"""Less than the supervisor leaves this process, which then closes what it has started itself."""
 
 
 class PartEndedError(RuntimeError):
@@ -60,7 +61,7 @@ def commands(port: int, workspace: Path) -> dict[str, list[str]]:
     """Return the commands of the UI and the daemon, by name."""
     return {
         "the UI": [sys.executable, "-m", "cli.dagster_ui", str(port), str(workspace)],
-        "the daemon": [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)],
+        "the daemon": [sys.executable, "-m", "cli.dagster_daemon", str(workspace)],
     }
 
 

@@ -22,8 +22,7 @@ from resources.run_marks import living, marks_folder
 
 DAGSTER_PORT = 3000
 
-_RUN_SECONDS = 3.0
-_RECORD_SECONDS = 7.0
+_RUN_SECONDS = 2.5
 
 
 def dagster_part(port: int, dagster_home: Path) -> Part:
@@ -36,11 +35,14 @@ def dagster_part(port: int, dagster_home: Path) -> Part:
     )
 
 
-def stop_runs(dagster_home: Path, group: int) -> None:
-    """Stop the runs that processes of the group execute: interrupt them, kill the rest, and record the killed ones."""
+def stop_runs(dagster_home: Path, group: int) -> subprocess.Popen[bytes] | None:
+    """Interrupt the runs that processes of the group execute, and kill those that have not ended after a while.
+
+    Return the process that records the killed ones. If it is killed, the next command that starts records them.
+    """
     folder = marks_folder(dagster_home)
     if not (runs := _of_group(folder, group)):
-        return
+        return None
     until = time.monotonic() + _RUN_SECONDS
     for process in runs.values():
         _signal(process, signal.SIGINT)
@@ -50,11 +52,7 @@ def stop_runs(dagster_home: Path, group: int) -> None:
         time.sleep(0.05)
     for process in runs.values():
         _signal(process, signal.SIGKILL)
-    try:
-        recorder.wait(_RECORD_SECONDS - _RUN_SECONDS)
-    except subprocess.TimeoutExpired:  # the next command that starts records them
-        recorder.kill()
-        recorder.wait()
+    return recorder
 
 
 def _of_group(folder: Path, group: int) -> dict[str, int]:

@@ -12,13 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 from cli.guard import name_group
 
-STOP_SECONDS = 4.0
-"""Time in which all parts have to end after a request to stop; then they are killed."""
+STOP_SECONDS = 5.5
+"""Time in which all parts have to end after a request to stop, with what they do before; then they are killed.
+
+The rest of `cli.guard.GRACE_SECONDS` is for what the command stops itself, so that the guard need not kill it.
+"""
 
 _POLL_SECONDS = 0.2
+_LEAST_JOIN_SECONDS = 0.2
+"""Time to read the last lines of a part that was killed; a process outside its group may hold its output open."""
 _LEAST_PRIORITY = 19
 
 
@@ -26,14 +32,15 @@ _LEAST_PRIORITY = 19
 class Part:
     """A program: its name in the log, its command, and its extra environment variables.
 
-    stop_signal: the signal that stops it. before_stop: called before the signal, with the part's process group.
+    stop_signal: the signal that stops it. before_stop: called before the signal, with the part's process group; a
+    process that it returns has to end in the same time as the parts.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
-    before_stop: Callable[[int], None] | None = None
+    before_stop: Callable[[int], subprocess.Popen[bytes] | None] | None = None
 
 
 class Supervisor:
@@ -99,19 +106,22 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         """Stop the parts in reverse order of their start, because later ones may need earlier ones."""
+        until = time.monotonic() + STOP_SECONDS
+        helpers: list[subprocess.Popen[bytes]] = []
         for part, process, _ in reversed(self._running):
             if process.poll() is None:
-                if part.before_stop is not None:
-                    part.before_stop(process.pid)
+                helper = part.before_stop(process.pid) if part.before_stop is not None else None
+                helpers += [] if helper is None else [helper]
                 process.send_signal(part.stop_signal)
-        until = time.monotonic() + STOP_SECONDS
         for part, process, listener in reversed(self._running):
-            try:
-                process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self._log(f"{part.name} did not stop within {STOP_SECONDS:.0f} s; killing it")
+            if not _ends_by(process, until):
+                self._log(f"{part.name} did not stop within {STOP_SECONDS:g} s; killing it")
             _kill_group(process)
-            listener.join(1)
+            listener.join(max(_LEAST_JOIN_SECONDS, until - time.monotonic()))
+        for helper in helpers:
+            if not _ends_by(helper, until):
+                helper.kill()
+                helper.wait()
         self._running.clear()
 
     def _log(self, text: str) -> None:
@@ -120,6 +130,15 @@ class Supervisor:
     def _line(self, name: str, text: str) -> None:
         with self._lock:
             self._write(f"{name:<{self._width}} | {text}\n")
+
+
+def _ends_by(process: subprocess.Popen[Any], until: float) -> bool:
+    """Wait for a process until a time of the monotonic clock; return whether it has ended."""
+    try:
+        process.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

@@ -360,7 +360,13 @@ def declared_fields() -> dict[str, FieldInfo]:
 
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values of all secret settings in the environment, valid or not."""
-    return tuple(environment.get(_variable(field), "") for field, info in declared_fields().items() if _is_secret(info))
+    return tuple(environment.get(variable, "") for variable in _secret_variables())
+
+
+@cache
+def _secret_variables() -> tuple[str, ...]:
+    """Return the variables of all secret settings: every event of a run is searched for their values."""
+    return tuple(_variable(field) for field, info in declared_fields().items() if _is_secret(info))
 
 
 def settings_table() -> str:

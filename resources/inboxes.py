@@ -8,6 +8,9 @@ from dagster import ConfigurableResource
 from quintet.ingest.inbox import InboxFile, list_inbox
 from quintet.limits import DEFAULT_LIMITS, Limits
 
+INBOX_TAG = "quintet/inbox"
+"""The tag of a sensor with the inbox that it watches: a change of the folder starts it before its interval ends."""
+
 
 class Inboxes(ConfigurableResource):
     """The folder with one inbox for each dataset.

@@ -17,13 +17,13 @@ from quintet.ingest.examine import examine
 from quintet.ingest.inbox import InboxFile, is_settled, unsettled_seconds
 from quintet.plan import compare_inbox
 from resources.clock import Clock
-from resources.inboxes import Inboxes
+from resources.inboxes import INBOX_TAG, Inboxes
 from resources.paths import Paths
 from sensors.first_build import FIRST_BUILD, is_building_first, is_first_build
 from sensors.retries import PAUSES, failed_attempts, request_for
 
-INTERVAL_SECONDS = 3
-"""Less than the daemon's cycle of 5 s, so that no cycle skips a sensor."""
+INTERVAL_SECONDS = 5
+"""For a file that grows; one that arrives changes its folder, and `cli/dagster_daemon.py` does not wait for it."""
 
 _LONGEST_WAIT_SECONDS = 2.0
 """The longest wait of a tick for a file to settle; the next tick is 5 s away, but a wait delays the other sensors."""
@@ -98,6 +98,7 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         name=f"watch_{dataset.name}",
         jobs=[DOMAIN_JOBS[dataset.domain], EVERYTHING_JOB],
         minimum_interval_seconds=INTERVAL_SECONDS,
+        tags={INBOX_TAG: dataset.name},
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Starts one run for all new files in data/raw/{dataset.name}; the first run builds everything.",
     )

@@ -14,7 +14,7 @@ from quintet.change_log.place import latest_log
 from quintet.lending.inbox import INBOX, compare_dumps
 from quintet.settings import Settings
 from resources.clock import Clock
-from resources.inboxes import Inboxes
+from resources.inboxes import INBOX_TAG, Inboxes
 from resources.paths import Paths
 from sensors.first_build import FIRST_BUILD, is_first_build
 from sensors.inboxes import INTERVAL_SECONDS as INBOX_SECONDS
@@ -53,6 +53,7 @@ def watch_change_log(
     name="watch_loan_book",
     jobs=[DOMAIN_JOBS["lending"], EVERYTHING_JOB],
     minimum_interval_seconds=INBOX_SECONDS,
+    tags={INBOX_TAG: INBOX},
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Loads new dumps of data/raw/loan_book.",
 )

@@ -10,11 +10,13 @@ import pandas as pd
 from quintet.insurance.forecast_backtest import (
     BEST_SO_FAR,
     WORTHWHILE,
+    ForecastsAt,
     alive,
     backtest,
     bands,
     choose,
     coverage_by_line,
+    forecasts_at,
     rolling_forecasts,
     score,
 )
@@ -73,13 +75,14 @@ def premium_history(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     return connection.execute("from intermediate.int_premium_history order by agency_id, prod_line, year").df()
 
 
-def forecast(history: pd.DataFrame) -> Forecast:
+def forecast(history: pd.DataFrame, at: ForecastsAt = forecasts_at) -> Forecast:
     """Forecast the year after the last complete one, with the best candidate of the backtest.
 
     history: as `premium_history` returns it. Deterministic. Raises KeyError where a column is missing.
+    at: as for `rolling_forecasts`.
     """
     known = panel(history)
-    rolled = rolling_forecasts(known)
+    rolled = rolling_forecasts(known, at)
     chosen = choose(rolled)
     tested = backtest(rolled)
     models, years = score(tested, chosen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -31,29 +33,38 @@ def alive(panel: pd.DataFrame, year: int) -> pd.DataFrame:
     return panel[(panel["year"] == year) & (panel["premium"].abs() >= _CENT)]
 
 
-def rolling_forecasts(panel: pd.DataFrame) -> pd.DataFrame:
-    """Return every candidate's forecasts at each complete year that a complete year follows, from data up to it.
+ForecastsAt = Callable[[pd.DataFrame, int], pd.DataFrame]
+"""A function of the panel and a year, as `forecasts_at`."""
 
-    Columns: model, origin_year, year, agency_id, prod_line, premium (of the origin's year), actual, forecast, all
-    amounts in USD; a candidate has no rows where there was too little data to fit it.
+
+def forecasts_at(panel: pd.DataFrame, origin: int) -> pd.DataFrame:
+    """Return every candidate's forecasts at a year, as rows of `rolling_forecasts`.
+
+    They depend only on the rows of the panel until that year.
     """
-    complete = set(panel.loc[panel["is_complete"], "year"])
-    origins = sorted(int(year) for year in complete if year + 1 in complete)
-    return pd.concat([_empty_forecasts(), *(_forecasts_at(panel, origin) for origin in origins)], ignore_index=True)
-
-
-def _empty_forecasts() -> pd.DataFrame:
-    kinds = {"model": str, "origin_year": int, "year": int, "agency_id": int, "prod_line": str}
-    amounts = dict.fromkeys(("premium", "actual", "forecast"), float)
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in (kinds | amounts).items()})
-
-
-def _forecasts_at(panel: pd.DataFrame, origin: int) -> pd.DataFrame:
     now = alive(panel, origin)
     forecasts = candidate_forecasts(panel[panel["year"] < origin], now)
     rows = now[[*KEY, "premium"]].assign(actual=now["next_premium"], origin_year=origin, year=origin + 1)
     by_candidate = [rows.assign(model=name, forecast=forecasts[name]) for name in forecasts.columns.astype(str)]
-    return pd.concat(by_candidate, ignore_index=True)[list(_empty_forecasts())]
+    return pd.concat(by_candidate, ignore_index=True)[list(empty_forecasts())]
+
+
+def rolling_forecasts(panel: pd.DataFrame, at: ForecastsAt = forecasts_at) -> pd.DataFrame:
+    """Return every candidate's forecasts at each complete year that a complete year follows, from data up to it.
+
+    Columns: model, origin_year, year, agency_id, prod_line, premium (of the origin's year), actual, forecast, all
+    amounts in USD; a candidate has no rows where there was too little data to fit it. at: returns those at a year.
+    """
+    complete = set(panel.loc[panel["is_complete"], "year"])
+    origins = sorted(int(year) for year in complete if year + 1 in complete)
+    return pd.concat([empty_forecasts(), *(at(panel, origin) for origin in origins)], ignore_index=True)
+
+
+def empty_forecasts() -> pd.DataFrame:
+    """Return a frame without rows that has the columns and types of `rolling_forecasts`."""
+    kinds = {"model": str, "origin_year": int, "year": int, "agency_id": int, "prod_line": str}
+    amounts = dict.fromkeys(("premium", "actual", "forecast"), float)
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in (kinds | amounts).items()})
 
 
 def choose(rolled: pd.DataFrame) -> str:

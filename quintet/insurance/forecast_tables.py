@@ -11,6 +11,7 @@ import pandas as pd
 
 from quintet.insurance.forecast import Forecast, describe, forecast, premium_history
 from quintet.insurance.forecast_errors import BANDS, ErrorDistribution, error_distribution
+from quintet.insurance.kept_forecasts import KeptForecasts
 from quintet.warehouse.database import transaction
 from quintet.warehouse.snapshot import records
 
@@ -28,13 +29,15 @@ _KEY = ("agency_id", "prod_line", "year")
 
 def write_forecast(connection: duckdb.DuckDBPyConnection) -> Forecast:
     """Forecast from the history and replace `TABLES` in one transaction. connection: to the warehouse."""
-    result = forecast(premium_history(connection))
+    kept = KeptForecasts.read(connection)
+    result = forecast(premium_history(connection), kept.at)
     frames = {"forecasts": result.forecasts, "backtest": result.backtest, "scores": scores_of(result)}
     with transaction(connection):
         for table, (name, frame) in zip(TABLES, frames.items(), strict=True):
             connection.register(name, frame)
             connection.execute(f"create or replace table {table} as select * from {name}")
             connection.unregister(name)
+        kept.write(connection)
     return result
 
 

@@ -21,6 +21,9 @@ from tests.web.service import free_port
 
 PROJECT = Path(__file__).parents[2]
 
+_LAST_LINES = 15
+"""Lines of the output and of the log that a failure shows."""
+
 
 @dataclass(frozen=True)
 class Ui:
@@ -60,8 +63,8 @@ def running_ui(quintet: Quintet, port: int = 0, **environment: str) -> Iterator[
         stderr=subprocess.STDOUT,
         text=True,
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         link = next(line for line in process.stdout if "?token=" in line)
         os.set_blocking(process.stdout.fileno(), False)
         public = urlsplit(environment.get("QUINTET_DAGSTER_URL", ""))
@@ -70,7 +73,12 @@ def running_ui(quintet: Quintet, port: int = 0, **environment: str) -> Iterator[
         yield ui
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(LONG_SECONDS) == 0
+        os.set_blocking(process.stdout.fileno(), True)
+        rest, _ = process.communicate(timeout=LONG_SECONDS)
+        log = quintet.home / "logs" / "dagster.log"
+        ends = [rest, log.read_text("utf-8", "replace") if log.exists() else ""]
+        shown = "\n".join("\n".join(text.splitlines()[-_LAST_LINES:]) for text in ends)
+        assert process.returncode == 0, f"`quintet dev` ended with status {process.returncode}:\n{shown}"
 
 
 def _answers(ui: Ui) -> bool:

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cli.supervisor import Part, Supervisor, step_back
+from cli import services
+from cli.guard import GRACE_SECONDS
+from cli.supervisor import STOP_SECONDS, Part, Supervisor, step_back
 from tests.waiting import LONG_SECONDS, wait_until
 
 
@@ -130,6 +133,33 @@ def test_a_part_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch):
 
     assert supervisor.run() == 0
     assert any("killing it" in line for line in lines)
+
+
+@pytest.mark.parametrize("is_deaf", [True, False])
+def test_what_a_part_starts_before_it_stops_ends_in_the_same_time(
+    is_deaf: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("cli.supervisor.STOP_SECONDS", 0.5 if is_deaf else LONG_SECONDS)
+    done = tmp_path / "done"
+    program = f"import time; time.sleep({LONG_SECONDS})" if is_deaf else f"open({str(done)!r}, 'w')"
+    helpers: list[subprocess.Popen[bytes]] = []
+
+    def before_stop(group: int) -> subprocess.Popen[bytes]:
+        assert is_alive(group)
+        helpers.append(subprocess.Popen([sys.executable, "-c", program]))
+        return helpers[0]
+
+    supervisor = Supervisor([replace(WAITS, before_stop=before_stop)], os.environ, [].append)
+    supervisor.stop()
+
+    assert supervisor.run() == 0
+    assert helpers[0].returncode == (-signal.SIGKILL if is_deaf else 0)
+    assert done.exists() != is_deaf
+
+
+def test_the_guard_waits_longer_than_the_parts_take_to_stop():
+    assert services._RUN_SECONDS + 2 < STOP_SECONDS, "the UI and the daemon need time after their runs"
+    assert STOP_SECONDS + 1.5 < GRACE_SECONDS
 
 
 SAYS_ITS_CLASS = """
