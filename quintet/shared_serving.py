@@ -256,7 +256,11 @@ def _remove_unused(store: ObjectStore, number: int, kept: int) -> None:
 
 
 def _snapshot_of(store: ObjectStore, key: str) -> str:
-    given: Any = json.loads(bytes(obstore.get(store, key).bytes()))
+    """Return the file that a pointer names; "" for a pointer that is damaged."""
+    try:
+        given: Any = json.loads(bytes(obstore.get(store, key).bytes()))
+    except ValueError:
+        return ""
     name = str(given.get("snapshot", "")) if isinstance(given, dict) else ""
     return name if _NAME.fullmatch(name) else ""
 
