@@ -1,7 +1,9 @@
 """Long fault tests: splits, orders and re-sends, kills, two runs at once, a store that is down.
 
-Random tests with many seeds, 100 kills of stream, S3 server and PostgreSQL, ten minutes without the S3 server, and 50
-kills under loan decisions at 200 applications a second. The suite runs the same tests, each short.
+Random tests with many seeds, 100 kills of stream, S3 server and PostgreSQL, ten minutes without the S3 server, 50
+kills under loan decisions at 200 applications a second, and 50 kills in ten minutes of three services, two streams,
+nginx, PostgreSQL and S3 that are sent applications, sign-ups and minute counts. The suite runs the same tests, each
+short.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from bench.measure import BenchError, Line, options, print_lines, run
 
 USUALLY = "1 hour"
 
+_REPLICAS = "tests/faults/test_replica_kill.py"
 _FULL = (
     ("50 kills under loan decisions", ("--decision-kills=50", "tests/faults/test_decision_kill.py")),
+    ("50 kills of a system of several services", ("--replica-kills=50", "--replica-seconds=600", _REPLICAS)),
     ("600 s of faults under payments", ("--payment-seconds=600", "tests/faults/test_payment_faults.py")),
     ("100 kills under the stream", ("--kills=100", "tests/faults/test_stream_kill.py")),
     ("600 s without an object store", ("--outage-seconds=600", "tests/faults/test_stream_outage.py")),
@@ -35,8 +39,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run the tests, print, and return the exit status."""
     parser = options("faults", __doc__)
     parser.add_argument("--postgres", help="URL of a superuser of another PostgreSQL, to try lost changes on as well")
+    parser.add_argument("--rate", type=float, default=200, help="applications a second at several services")
+    parser.add_argument("--longest", type=float, default=5, help="most seconds that one of their answers may take")
     given = parser.parse_args(arguments)
     chosen = [*(_QUICK if given.quick else _FULL)]
+    limits = (f"--replica-rate={given.rate:g}", f"--replica-longest={given.longest:g}")
+    chosen = [(what, (*limits, *tests) if _REPLICAS in tests else tests) for what, tests in chosen]
     if given.postgres:
         chosen.append(("lost changes, another PostgreSQL", (f"--replica-server={given.postgres}", *_OTHER_SERVER)))
     lines = [_line(what, tests) for what, tests in chosen]

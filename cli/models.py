@@ -41,8 +41,8 @@ def main(action: str, business: str | None, *arguments: str | None) -> int:
         else:
             _COMMANDS[action](settings, business, _spec(business), *arguments)
             if action != "compare":
-                share_files(settings)
                 note(settings, f"models.{action}", " ".join([business, *(each for each in arguments if each)]))
+                share_files(settings)
     except (
         CommandError,
         RegistryError,

@@ -25,7 +25,14 @@ from quintet.domains import DOMAINS
 from quintet.masking import masked
 from quintet.pipeline import BUILDS_FILE
 from quintet.settings import Settings
-from quintet.shared_serving import Following, SharedServingError, check_conditional_puts, download, sha256_of
+from quintet.shared_serving import (
+    Following,
+    SharedServingError,
+    check_conditional_puts,
+    download,
+    last_number,
+    sha256_of,
+)
 
 CONTENTS, RELEASES = "serving/files", "serving/releases"
 
@@ -91,16 +98,20 @@ def files_of(settings: Settings) -> dict[str, Path]:
 
 def share(store: ObjectStore, files: Mapping[str, Path], accept_losses: bool = False) -> Release:
     """Upload the files, and make them the current release if they differ from it; return the current release."""
-    last = latest(store)
+    number = last_number(store, RELEASES)
+    try:
+        last = _read(store, _key(number)) if number else None
+    except SharedServingError:
+        last = None  # it is damaged, and the next one replaces it
     described = {name: _described(path) for name, path in files.items()}
-    if last is not None and last.files == described:
+    stored = {one["path"]: one["size"] for some in obstore.list(store, CONTENTS) for one in some}
+    missing = [name for name, file in described.items() if stored.get(_content(file.sha256)) != file.bytes]
+    if last is not None and last.files == described and not missing:
         return last
     check_conditional_puts(store)
-    known = set() if last is None else {file.sha256 for file in last.files.values()}
-    for name, path in files.items():
-        if described[name].sha256 not in known:
-            obstore.put(store, f"{CONTENTS}/{described[name].sha256}", path)
-    release = Release(1 if last is None else last.number + 1, described, accept_losses)
+    for name in missing:
+        obstore.put(store, _content(described[name].sha256), files[name])
+    release = Release(number + 1, described, accept_losses)
     try:
         obstore.put(store, _key(release.number), json.dumps(asdict(release)).encode(), mode="create")
     except obstore.exceptions.AlreadyExistsError:
@@ -169,10 +180,11 @@ def fetch(store: ObjectStore, folder: Path, release: Release, former: Release | 
 
 
 def _download(store: ObjectStore, name: str, file: SharedFile, to: Path) -> None:
-    if not to.exists() and not download(store, f"{CONTENTS}/{file.sha256}", to, file.bytes, file.sha256):
+    content = _content(file.sha256)
+    if not to.exists() and not download(store, content, to, file.bytes, file.sha256):
         raise SharedServingError(
             f"{name} of the bucket is damaged: its size or hash is not the published one. The former files stay; "
-            "remove the object and publish again: quintet run."
+            f"remove the object {content} and publish again: quintet run."
         )
 
 
@@ -242,7 +254,7 @@ def _remove_unused(store: ObjectStore, current: Release) -> None:
     used = {sha256 for key in found if key not in old for sha256 in _contents(store, key)}
     for key in old:
         for sha256 in _contents(store, key) - used:
-            obstore.delete(store, f"{CONTENTS}/{sha256}")
+            obstore.delete(store, _content(sha256))
         obstore.delete(store, key)
 
 
@@ -252,6 +264,10 @@ def _contents(store: ObjectStore, key: str) -> set[str]:
         return {file.sha256 for file in _read(store, key).files.values()}
     except SharedServingError:
         return set()
+
+
+def _content(sha256: str) -> str:
+    return f"{CONTENTS}/{sha256}"
 
 
 def _key(number: int) -> str:

@@ -29,6 +29,7 @@ from quintet.warehouse.snapshot import CURRENT
 SNAPSHOTS, POINTERS, PROBES = "serving/snapshots", "serving/pointers", "serving/probes"
 
 _NAME = re.compile(r"[\w-]{1,100}\.duckdb")
+_NUMBERED = re.compile(r"(\d{12})\.json")
 _PARTIAL = ".fetched"
 _FETCHED = "fetched.json"
 """The file beside the snapshots with the pointer of the one that was fetched last."""
@@ -60,8 +61,7 @@ def share(store: ObjectStore, path: Path, rows: Mapping[str, int], kept: int, ac
     Raises SharedServingError if another build has published meanwhile, or the store does not check conditions.
     """
     check_conditional_puts(store)
-    last = latest(store)
-    number = 1 if last is None else last.number + 1
+    number = last_number(store, POINTERS) + 1
     pointer = Pointer(number, path.name, path.stat().st_size, sha256_of(path), dict(rows), accept_losses)
     obstore.put(store, f"{SNAPSHOTS}/{path.name}", path)
     try:
@@ -90,6 +90,12 @@ def check_conditional_puts(store: ObjectStore) -> None:
         "(If-None-Match), so two builds could publish over each other. Use a bucket that checks it, such as Amazon S3, "
         "MinIO or Cloudflare R2, or a folder: file:///path."
     )
+
+
+def last_number(store: ObjectStore, prefix: str) -> int:
+    """Return the highest number of the objects `<number>.json` below a prefix, whatever is in them; 0 without one."""
+    names = [one["path"].rpartition("/")[2] for some in obstore.list(store, prefix) for one in some]
+    return max((int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name))), default=0)
 
 
 def latest(store: ObjectStore, after: int = 0) -> Pointer | None:
@@ -250,7 +256,11 @@ def _remove_unused(store: ObjectStore, number: int, kept: int) -> None:
 
 
 def _snapshot_of(store: ObjectStore, key: str) -> str:
-    given: Any = json.loads(bytes(obstore.get(store, key).bytes()))
+    """Return the file that a pointer names; "" for a pointer that is damaged."""
+    try:
+        given: Any = json.loads(bytes(obstore.get(store, key).bytes()))
+    except ValueError:
+        return ""
     name = str(given.get("snapshot", "")) if isinstance(given, dict) else ""
     return name if _NAME.fullmatch(name) else ""
 

@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replica-kills", type=int, default=3, help="how many kills several services are tried with")
     parser.addoption("--replica-seconds", type=float, default=6, help="how long several services are tried")
     parser.addoption("--replica-longest", type=float, help="most seconds that an answer of several services may take")
-    parser.addoption("--replica-rate", type=float, default=20, help="applications, twice the sign-ups, counts a second")
+    parser.addoption("--replica-rate", type=float, default=10, help="applications a second; as many counts")
     parser.addoption("--payment-seconds", type=float, default=15, help="how long payments are tried with faults")
     parser.addoption("--replica-server", help="URL of a superuser of another PostgreSQL for the tests of replication")
     parser.addoption("--outage-seconds", type=float, default=4, help="how long the object store is away in its test")

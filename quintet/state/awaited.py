@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from quintet.state.faults import StateAwayError
+from quintet.state.faults import StateAwayError, StateUnavailableError
 
 Opened = TypeVar("Opened")
 
@@ -26,13 +26,13 @@ def once_it_answers(
 ) -> Opened:
     """Return what `open_it` returns; call it again while the database of the state does not answer, and log why.
 
-    Raises StateAwayError if it does not answer in time; every other error at once.
+    Raises StateAwayError or StateUnavailableError if it does not answer in time; every other error at once.
     """
     until, last = monotonic() + longest_seconds, ""
     while True:
         try:
             return open_it()
-        except StateAwayError as error:
+        except (StateAwayError, StateUnavailableError) as error:
             if monotonic() >= until:
                 raise
             if str(error) != last:

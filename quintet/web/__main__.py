@@ -20,7 +20,8 @@ from quintet.logs import log_as_json
 from quintet.private_files import write_for_owner_only
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.awaited import once_it_answers
-from quintet.state.faults import StateError
+from quintet.state.clock import clock_of
+from quintet.state.faults import StateError, StateUnavailableError
 from quintet.state.keys import create_first_key
 from quintet.state.store import StateStore
 from quintet.web.addresses import TrustedProxies
@@ -43,7 +44,7 @@ def main() -> int:
     try:
         with only_service(settings.online):
             return _serve(settings)
-    except StateError as error:
+    except (StateError, StateUnavailableError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -100,7 +101,7 @@ def _open(settings: Settings) -> FastAPI:
         first = create_first_key(StateStore(settings.state), dt.datetime.now(dt.UTC), os.urandom)
         if first:
             print(f"first admin key, shown this once: {first[1]}", flush=True)
-    return create_app(settings, files_digest(_PROJECT, ("quintet/**/*",)))
+    return create_app(settings, files_digest(_PROJECT, ("quintet/**/*",)), clock_of(settings.state))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from quintet.settings import load_settings
-from quintet.shared_files import CONTENTS, RELEASES, FileFollower, files_of, latest, share, share_files
+from quintet.shared_files import CONTENTS, RELEASES, FileFollower, files_of, share, share_files
 from quintet.shared_serving import SharedServingError, sha256_of
 from tests.unit.test_shared_serving import keys
 
@@ -96,6 +96,27 @@ def test_a_damaged_file_is_refused_and_every_file_of_the_former_release_stays(
     assert machines.served() == FIRST | {INDEX: "3"}
 
 
+def test_a_damaged_object_that_is_removed_is_uploaded_again_and_fetched(machines: Machines) -> None:
+    machines.share(FIRST)
+    key = f"{CONTENTS}/{sha256_of(machines._build / MODEL)}"
+    obstore.put(machines.store, key, b"other")
+    assert not machines.follower.look()
+    assert key in machines.errors[0]
+    obstore.delete(machines.store, key)
+    machines.share(FIRST)
+    assert machines.follower.look()
+    assert machines.served() == FIRST
+
+
+def test_a_list_that_is_damaged_is_replaced_by_the_next_one(machines: Machines) -> None:
+    machines.share(FIRST)
+    obstore.put(machines.store, f"{RELEASES}/{2:012}.json", b"{")
+    assert not machines.follower.look()
+    assert machines.share(FIRST) == 3
+    assert machines.follower.look()
+    assert machines.served() == FIRST
+
+
 def test_a_release_without_a_model_or_policy_is_refused_unless_the_loss_is_meant(machines: Machines) -> None:
     machines.share(FIRST)
     machines.follower.look()
@@ -161,10 +182,9 @@ def test_old_releases_and_what_only_they_have_are_removed(machines: Machines) ->
 
 def test_of_two_machines_that_share_at_once_one_is_refused(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
     machines.share(FIRST)
-    first = latest(machines.store)
     machines.share(FIRST | {REPORT: "b"})
     with monkeypatch.context() as late:
-        late.setattr("quintet.shared_files.latest", lambda _: first)
+        late.setattr("quintet.shared_files.last_number", lambda *_: 1)
         with pytest.raises(SharedServingError, match="another machine has shared its files meanwhile, as release 2"):
             machines.share(FIRST | {REPORT: "c"})
 

@@ -103,13 +103,21 @@ def test_a_shrunken_snapshot_is_refused_unless_the_loss_is_meant(site: Site) -> 
 
 def test_of_two_builds_that_publish_at_once_one_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.publish("a")
-    first = latest(site.store)
     site.publish("b")
     with monkeypatch.context() as late:
-        late.setattr("quintet.shared_serving.latest", lambda _: first)
+        late.setattr("quintet.shared_serving.last_number", lambda *_: 1)
         with pytest.raises(SharedServingError, match="another build has published snapshot number 2"):
             site.publish("c")
     site.follower.look()
+    assert site.served() == "b"
+
+
+def test_a_pointer_that_is_damaged_is_replaced_by_the_next_one(site: Site) -> None:
+    site.publish("a")
+    obstore.put(site.store, f"{POINTERS}/{2:012}.json", b"{")
+    assert not site.follower.look()
+    site.publish("b")
+    assert site.follower.look()
     assert site.served() == "b"
 
 

@@ -11,10 +11,13 @@ import pandas as pd
 import pytest
 
 from cli.models import main
+from quintet.change_log.log import open_store
 from quintet.domains import MODELS
 from quintet.ml.life_cycle import Candidate, promote
 from quintet.ml.model_registry import ModelRegistry, Verdict
 from quintet.settings import Settings
+from quintet.shared_files import latest
+from quintet.shared_serving import sha256_of
 
 NOW = dt.datetime(2026, 1, 1)
 
@@ -68,6 +71,22 @@ def test_the_list_shows_every_model_with_its_state_and_the_verdict_of_the_gate(
             assert f"1,234 {spec.trained_on}" in line
     assert main("list", "lending") == 0
     assert "promotions" not in capsys.readouterr().out
+
+
+def test_a_model_that_is_activated_is_shared_with_services_elsewhere(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QUINTET_SERVING_URL", f"file://{tmp_path}/bucket")
+    assert main("rollback", "lending") == 0
+    release = latest(open_store(f"file://{tmp_path}/bucket"))
+    index = home / "models" / "lending_scoring" / "index.json"
+    assert release is not None
+    assert release.files["models/lending_scoring/index.json"].sha256 == sha256_of(index)
+    monkeypatch.setenv("QUINTET_SERVING_URL", "http://key:secret-word@127.0.0.1:1/bucket")
+    assert main("activate", "lending", "lending-two") == 2
+    printed = capsys.readouterr().err
+    assert "QUINTET_SERVING_URL cannot be written" in printed
+    assert "secret-word" not in printed
 
 
 @pytest.mark.parametrize("name", MODELS)

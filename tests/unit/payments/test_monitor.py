@@ -90,7 +90,6 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     restarted.close()
 
 
-@pytest.mark.parametrize("checkpoint_every", [3, 1_000])
 def test_a_service_that_starts_while_another_records_misses_nothing(
     store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +112,7 @@ def test_a_service_that_starts_while_another_records_misses_nothing(
     assert second.detector.to_json() == first.detector.to_json()
 
 
+@pytest.mark.parametrize("checkpoint_every", [3, 1_000])
 def test_two_services_on_one_store_judge_as_one(
     store: StateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_every: int
 ) -> None:

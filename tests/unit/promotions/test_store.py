@@ -61,6 +61,19 @@ def test_a_request_that_is_repeated_gets_the_first_judgement_for_a_while(store: 
     assert len(sign_ups_after(store, 0)) == 3
 
 
+def test_the_release_before_writes_judgements_beside_this_one(store: StateStore):
+    with store.write() as connection:
+        insert_judgement(connection, judgement("a"))
+        connection.execute(
+            "insert into abuse_judgements (user_id, judged_at, judged_by, sign_up, usages, score, decision, reasons, "
+            "cluster_id, cluster_size, model_version) select 'b', judged_at, judged_by, sign_up, usages, score, "
+            "decision, reasons, cluster_id, cluster_size, model_version from abuse_judgements"
+        )
+        insert_judgement(connection, judgement("b"))
+    rows = store.read().execute("select user_id from abuse_judgements order by judgement_id").fetchall()
+    assert [row["user_id"] for row in rows] == ["a", "b", "b"], "a digest that is missing equals none"
+
+
 def test_uncommitted_judgements_are_not_stored(store: StateStore):
     def break_off() -> None:
         with store.write() as connection:

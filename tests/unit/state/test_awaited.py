@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from quintet.state.awaited import once_it_answers
-from quintet.state.faults import StateAwayError, StateError
+from quintet.state.faults import StateAwayError, StateError, StateUnavailableError
 from quintet.state.store import StateStore
 from quintet.state_place import StatePlace
 
@@ -16,7 +16,7 @@ from quintet.state_place import StatePlace
 class Server:
     """A database that raises `faults`, one at each attempt, and then answers; time passes only while it is awaited."""
 
-    def __init__(self, *faults: StateError) -> None:
+    def __init__(self, *faults: Exception) -> None:
         self.faults, self.now, self.attempts = list(faults), 0.0, 0
 
     def open(self) -> str:
@@ -33,7 +33,8 @@ class Server:
 
 
 def test_it_returns_once_the_database_answers_and_names_each_reason_once() -> None:
-    server = Server(*map(StateAwayError, ("starting", "starting", "refused", "refused")))
+    away = [StateAwayError("starting"), StateAwayError("starting"), *[StateUnavailableError("refused")] * 2]
+    server = Server(*away)
     with capture_logs() as logged:
         assert server.awaited() == "opened"
     assert (server.attempts, [line["reason"] for line in logged]) == (5, ["starting", "refused"])
