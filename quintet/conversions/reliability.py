@@ -42,7 +42,9 @@ def _of_placebo(connection: duckdb.DuckDBPyConnection, matched: float) -> list[t
     ((runs, most),) = connection.execute("select count(*), max(matched) from ml.matching_placebo").fetchall()
     if not runs:
         return []
-    basis = f"The worst of {counted(runs, 'placebo run')}: {most:,} rows matched conversions at moved times. At least."
+    basis = (
+        f"At least: in the worst of {counted(runs, 'placebo run')}, {most:,} rows matched a conversion at a moved time."
+    )
     return [("Placebo", max(0.0, 1 - most / matched), None, None, None, basis)]
 
 

@@ -134,6 +134,11 @@ def test_a_field_that_is_wrong_is_marked_also_after_a_change(visit: Visit) -> No
     expect(box).not_to_have_attribute("aria-invalid", "true")
 
 
+def test_a_tab_does_not_count_as_a_filter(visit: Visit) -> None:
+    expect(visit.open("/conversions?tab=lost").locator(".chosen")).to_have_text("")
+    expect(visit.open("/conversions?tab=lost&device=mobile").locator(".chosen")).to_have_text("1 set")
+
+
 def test_one_is_not_counted_in_the_plural(app: FastAPI, client: TestClient) -> None:
     agency = client.get("/v1/insurance/summary?group_by=agency").json()["items"][0]["agency_id"]
     paths = [*addresses(app, client), f"/insurance?agency={agency}", f"/reports?agency={agency}"]

@@ -150,6 +150,8 @@ function describe(form) {
     const labels = [...many.querySelectorAll("input:checked")].map((box) => box.value);
     chosen.textContent = labels.join(", ") || chosen.dataset.nothing;
   }
-  const count = new Set([...new FormData(form)].filter(([, value]) => value.trim()).map(([name]) => name)).size;
+  /* a hidden field is the tab: nobody set it as a filter */
+  const isSet = ([name, value]) => value.trim() && !form.querySelector(`input[type=hidden][name="${name}"]`);
+  const count = new Set([...new FormData(form)].filter(isSet).map(([name]) => name)).size;
   form.querySelector(".chosen").textContent = count ? `${count} set` : "";
 }
