@@ -126,10 +126,20 @@ class ConversionsContext(TypedDict):
     files: Sequence[Option]
 
 
+class ScheduledReport(TypedDict):
+    """A scheduled report in words."""
+
+    id: int
+    what: str
+    recipient: str
+    timing: str
+    next_at: str
+
+
 class ReportsContext(TypedDict):
     """The report runner. downloads: address and name of each format. problem: why there is no preview.
 
-    written: the PDFs of the last run.
+    written: the PDFs of the last run. scheduled: the schedules that the key may see, and whether it may end them.
     """
 
     filters: FilterBar
@@ -139,6 +149,9 @@ class ReportsContext(TypedDict):
     downloads: Sequence[Option]
     problem: str | None
     written: Table
+    scheduled: Sequence[ScheduledReport]
+    can_schedule: bool
+    scheduling: str
     history: Table
 
 
