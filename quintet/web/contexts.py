@@ -139,7 +139,8 @@ class ScheduledReport(TypedDict):
 class ReportsContext(TypedDict):
     """The report runner. downloads: address and name of each format. problem: why there is no preview.
 
-    written: the PDFs of the last run. scheduled: the schedules that the key may see, and whether it may end them.
+    written: the PDFs of the last run; None for a bound key. scheduled: the schedules that the key may see.
+    can_schedule: whether it may add one. scheduling: the address of the form.
     """
 
     filters: FilterBar
@@ -148,7 +149,7 @@ class ReportsContext(TypedDict):
     totals: Sequence[Kpi]
     downloads: Sequence[Option]
     problem: str | None
-    written: Table
+    written: Table | None
     scheduled: Sequence[ScheduledReport]
     can_schedule: bool
     scheduling: str

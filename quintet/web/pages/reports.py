@@ -93,7 +93,9 @@ def reports(request: Request) -> Response:
                 for kind, label in formats.items()
             ],
             "problem": problem,
-            "written": Table(
+            "written": None
+            if key.binding
+            else Table(
                 files,
                 _FILE_COLUMNS,
                 "Written by each run",

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from quintet.erasure.state import erase_from_state
+from quintet.erasure.warehouse import Person
+from quintet.insurance.domain import INSURANCE
 from quintet.insurance.report_schedules import (
     CHANNEL,
     MOST_OF_A_KEY,
@@ -21,6 +24,7 @@ from quintet.insurance.report_schedules import (
 from quintet.insurance.schedule_times import Timing, UnusableScheduleError
 from quintet.state.outbox import last_messages
 from quintet.state.store import StateStore
+from quintet.state_place import StatePlace
 
 NOW = dt.datetime(2026, 1, 1, 7, tzinfo=dt.UTC)
 DAILY = Timing("day", 1, "07:30", "UTC")
@@ -117,3 +121,13 @@ def test_a_key_has_a_limit(store: StateStore) -> None:
 def test_what_cannot_be_sent_is_refused_by_its_field(changed: dict[str, Any], field: str) -> None:
     with pytest.raises(UnusableScheduleError, match=f"^{field}: "):
         wanted(**changed)
+
+
+def test_a_recipient_who_is_forgotten_gets_nothing_and_is_nowhere(store: StateStore, place: StatePlace) -> None:
+    add_schedule(store, "0a1b2c3d", "Ana", wanted(), NOW)
+    add_schedule(store, "0a1b2c3d", "Ana", wanted(recipient="ben@example.org"), NOW)
+    assert INSURANCE.persons is not None
+    counts = erase_from_state(place, Person(INSURANCE.persons, "ana@example.org", "x"), NOW)
+
+    assert sum(counts.values()) == 1
+    assert [one.request.recipient for one in schedules(store)] == ["ben@example.org"]
