@@ -15,6 +15,7 @@ from cli.faults import without_traceback
 from cli.home import enter_project
 from cli.loading import loading
 from cli.operations import add_operations
+from cli.report_commands import reports_app
 from cli.rule_commands import rules_app
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ keys_app = typer.Typer(help="Keys of the API.", no_args_is_help=True)
 models_app = typer.Typer(help="The trained models of all businesses, and policies of lending.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
+app.add_typer(reports_app, name="reports")
 app.add_typer(rules_app, name="rules")
 add_operations(app)
 

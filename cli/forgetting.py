@@ -13,11 +13,12 @@ from quintet.erasure.forget import forget
 from quintet.settings import load_settings
 
 
-def main(user: str | None, client: str | None) -> int:
+def main(user: str | None, client: str | None, recipient: str | None) -> int:
     """Forget one person, and print the receipt and what is left to do."""
-    given = [(kind, text) for kind, text in (("user", user), ("client", client)) if text is not None]
+    kinds = {"user": user, "client": client, "recipient": recipient}
+    given = [(kind, text) for kind, text in kinds.items() if text is not None]
     if len(given) != 1:
-        print("name one person: --user ID or --client ID", file=sys.stderr)
+        print("name one person: --user ID, --client ID or --recipient ADDRESS", file=sys.stderr)
         return 2
     settings = load_settings()
     with closing(open_state_store(settings.state)) as store:

@@ -57,13 +57,14 @@ def _restore(source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A fi
 def _forget(
     user: Annotated[str | None, typer.Option(metavar="ID", help="A user of promotions.")] = None,
     client: Annotated[str | None, typer.Option(metavar="ID", help="A client of lending.")] = None,
+    recipient: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who gets reports by e-mail.")] = None,
 ) -> None:
     """Erase a person everywhere, for good; stop everything else first."""
 
     def work(_: Path) -> int:
         from cli import forgetting as module  # noqa: PLC0415
 
-        return module.main(user, client)
+        return module.main(user, client, recipient)
 
     run_command(work, "stopped; run it again to complete it")
 

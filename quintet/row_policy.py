@@ -78,8 +78,8 @@ def fill_part(connection: duckdb.DuckDBPyConnection, binding: Binding, policies:
     for kind, values in binding.parts:
         policy = policies[kind]
         connection.execute("insert into bound.domain values (?)", [policy.domain])
-        connection.execute(f"create table bound.{kind} as select unnest($values)::{policy.type} as value",
-                           {"values": list(values)})  # fmt: skip
+        own = f"select unnest($values)::{policy.type} as value"
+        connection.execute(f"create table bound.{kind} as {own}", {"values": list(values)})
         for table, query in policy.tables.items():
             _create(connection, table, query)
     _create(connection, "marts.snapshot", f"from {WHOLE}.marts.snapshot")

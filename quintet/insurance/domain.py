@@ -1,23 +1,37 @@
 """What insurance declares about itself."""
 
-from quintet.domain import DataCheck, Domain, ReportFile
+from quintet.domain import DataCheck, Domain, Persons, ReportFile
+from quintet.insurance import report_schedules
 from quintet.insurance.card import card
+from quintet.insurance.cases import REPORT
 from quintet.insurance.contract import DATASETS
 from quintet.insurance.headline import headline
 from quintet.insurance.report_runs import MIGRATIONS, RECORDED, RETENTION
 from quintet.insurance.row_policy import AGENCY
 from quintet.search import Searched
+from quintet.state.store import FILE
 
 INSURANCE = Domain(
     name="insurance",
     datasets=DATASETS,
     headline=headline,
     card=card,
-    scopes={"insurance:read": "insurance figures, reports, forecast and pages"},
-    migrations=MIGRATIONS,
+    scopes={
+        "insurance:read": "insurance figures, reports, forecast and pages",
+        "insurance:schedule": "sending these reports by e-mail on a schedule",
+    },
+    migrations=(*MIGRATIONS, *report_schedules.MIGRATIONS),
     recorded=RECORDED,
-    retention=RETENTION,
-    web=("quintet.web.routes.insurance", "quintet.web.pages.insurance", "quintet.web.pages.reports"),
+    retention=(*RETENTION, *report_schedules.RETENTION),
+    persons=Persons(kind="recipient", columns=(), state={(FILE, "report_schedules"): "recipient"}),
+    cases=(REPORT,),
+    web=(
+        "quintet.web.routes.insurance",
+        "quintet.web.routes.report_schedules",
+        "quintet.web.pages.insurance",
+        "quintet.web.pages.reports",
+        "quintet.web.pages.report_schedules",
+    ),
     assets=("assets.insurance",),
     samples="quintet.samples.insurance",
     checks=(

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import smtplib
-import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from pydantic import SecretStr
-
+from quintet.delivery.mail import MailServer, send_mail
 from quintet.delivery.webhook import Delivery, DeliveryError, Send, post, to_webhook
 from quintet.payments.settings import PaymentsSettings
 from quintet.settings import Settings
@@ -25,9 +18,7 @@ CHANNELS = TEAMS, WEBHOOK, EMAIL, APPRISE = "teams", "webhook", "email", "appris
 MOST_CARD_BYTES = 24_000
 """Teams accepts 28 kB; this leaves room for the envelope around the card."""
 
-_SECONDS = 5.0
 _LONGEST_REASON = 300
-_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 def channels_of(settings: Settings) -> dict[str, Send]:
@@ -122,55 +113,14 @@ def _plain(text: str) -> str:
     return "".join(f"\\{mark}" if mark in "\\`*_[]<>#" else mark for mark in text)
 
 
-@dataclass(frozen=True)
-class MailServer:
-    """A mail server: `smtp://user:password@host:port` or `smtps://…`. ca_file: of a private authority, if any."""
-
-    url: SecretStr
-    ca_file: Path | None = None
-
-
 def to_email(mail_server: MailServer, sender: str, to: str, delivery: Delivery) -> None:
-    """Send a mail. The connection is encrypted, and the server's certificate is checked.
-
-    A server that offers no STARTTLS gets the mail in the clear; a password is never sent in the clear to another
-    machine.
-    """
+    """Send an alert as a mail, as `send_mail` does."""
     mail = EmailMessage()
     mail["Subject"] = " ".join(f"[{delivery.body['severity']}] {delivery.body['title']}".split())
     mail["From"], mail["To"] = sender, to
     mail["Message-ID"] = f"<{delivery.key}@quintet>"
     mail.set_content(as_text(delivery.body))
-    try:
-        with _connected(mail_server) as server:
-            server.send_message(mail)
-    except ssl.SSLCertVerificationError as error:
-        raise DeliveryError(
-            f"the mail server's certificate is not trusted: {error.verify_message}. Set QUINTET_SMTP_CA_FILE"
-        ) from None
-    except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise DeliveryError(f"the mail server did not accept it: {type(error).__name__}") from None
-
-
-@contextmanager
-def _connected(mail_server: MailServer) -> Iterator[smtplib.SMTP]:
-    parts = urlsplit(mail_server.url.get_secret_value())
-    host, context = parts.hostname or "", ssl.create_default_context(cafile=mail_server.ca_file)
-    if parts.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=_SECONDS, context=context)
-    else:
-        server = smtplib.SMTP(host, parts.port or 587, timeout=_SECONDS)
-    with server:
-        server.ehlo_or_helo_if_needed()  # what a server can do is known after its greeting only
-        is_encrypted = parts.scheme == "smtps"
-        if not is_encrypted and server.has_extn("starttls"):
-            server.starttls(context=context)
-            is_encrypted = True
-        if parts.username:
-            if not is_encrypted and host not in _THIS_MACHINE:
-                raise DeliveryError("the mail server offers no encryption, and a password is not sent in the clear")
-            server.login(unquote(parts.username), unquote(parts.password or ""))
-        yield server
+    send_mail(mail_server, mail)
 
 
 def to_apprise(urls: str, delivery: Delivery) -> None:

@@ -31,6 +31,7 @@ from quintet.web.pages import cases as case_pages
 from quintet.web.pages import documents, errors, files, overview, pipeline, sign_in
 from quintet.web.paging import PageTokens
 from quintet.web.pruning import prune_regularly
+from quintet.web.report_sender import ReportSender
 from quintet.web.routes import cases, docs, health, search
 from quintet.web.security import build_gate
 from quintet.web.service import Service
@@ -61,6 +62,7 @@ def create_app(
     gate = build_gate(store, admin_key, clock, settings.requests_per_minute, random_bytes)
     context = ServiceContext(settings, store, clock, metrics.registry)
     snapshots = Snapshots(settings.serving, settings.request_seconds, ROW_POLICIES)
+    sender = ReportSender(store, snapshots, settings, clock)
     service = Service(
         settings=settings,
         store=store,
@@ -71,6 +73,7 @@ def create_app(
         metrics=metrics,
         files=files.Files(settings.home / "cache"),
         site=site,
+        can_send_mail=sender.can_send,
         clock=clock,
         random_bytes=random_bytes,
         domains=[
@@ -90,7 +93,9 @@ def create_app(
             await domain.start()
         tasks = [asyncio.create_task(prune_regularly(service)), asyncio.create_task(shared.follow())]
         opener.start()
+        sender.start()
         yield
+        await asyncio.to_thread(sender.stop)
         await asyncio.to_thread(opener.stop)
         for task in tasks:
             task.cancel()

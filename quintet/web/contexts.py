@@ -126,10 +126,21 @@ class ConversionsContext(TypedDict):
     files: Sequence[Option]
 
 
+class ScheduledReport(TypedDict):
+    """A scheduled report in words."""
+
+    id: int
+    what: str
+    recipient: str
+    timing: str
+    next_at: str
+
+
 class ReportsContext(TypedDict):
     """The report runner. downloads: address and name of each format. problem: why there is no preview.
 
-    written: the PDFs of the last run.
+    written: the PDFs of the last run; None for a bound key. scheduled: the schedules that the key may see.
+    can_schedule: whether it may add one. scheduling: the address of the form.
     """
 
     filters: FilterBar
@@ -138,7 +149,10 @@ class ReportsContext(TypedDict):
     totals: Sequence[Kpi]
     downloads: Sequence[Option]
     problem: str | None
-    written: Table
+    written: Table | None
+    scheduled: Sequence[ScheduledReport]
+    can_schedule: bool
+    scheduling: str
     history: Table
 
 

@@ -28,7 +28,8 @@ Kind = TypeVar("Kind")
 class Service:
     """What the routes share, at `request.app.state.service`.
 
-    site: the folder of the documentation's site, which may be absent. clock: returns the time in UTC, with its zone.
+    site: the folder of the documentation's site, which may be absent. can_send_mail: whether there is a mail server.
+    clock: returns the time in UTC, with its zone.
     domains: the parts of domains that run beside the routes.
     """
 
@@ -41,6 +42,7 @@ class Service:
     metrics: Metrics
     files: Files
     site: Path
+    can_send_mail: bool
     clock: Callable[[], dt.datetime]
     random_bytes: Callable[[int], bytes]
     domains: Sequence[DomainService]

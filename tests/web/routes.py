@@ -33,6 +33,7 @@ PARAMETERS = {
     "application_id": "1",
     "conversion_id": "1",
     "case_id": "0" * 16,
+    "schedule_id": "1",
 }
 
 

@@ -58,7 +58,7 @@ def deciding_with_a_snapshot(
 ) -> Iterator[TestClient]:
     (own_home / "serving").symlink_to(built_home / "serving")
     keep(own_home, scorecard())
-    with serving(own_home) as client:
+    with serving(own_home, QUINTET_SMTP_URL="smtp://127.0.0.1:1") as client:
         yield client
 
 

@@ -77,8 +77,10 @@ def insurance(request: Request) -> Response:
         cursor = snapshot.cursor
         filters, problem = filters_of(request.query_params)
         tab = request.query_params.get("tab") or "premium"
-        if tab not in TABS:
-            tab, problem = "premium", f"tab: {tab[:40]!r} is none of {', '.join(TABS)}"
+        whole_only = () if request.state.key.binding is None else ("forecast",)  # its scores are of the whole book
+        tabs = {name: one for name, one in TABS.items() if name not in whole_only}
+        if tab not in tabs:
+            tab, problem = "premium", f"tab: {tab[:40]!r} is none of {', '.join(tabs)}"
         query = query_of(filters)
         summaries = Summaries(cursor)
         agencies = _agencies(summaries, filters)
@@ -92,7 +94,7 @@ def insurance(request: Request) -> Response:
             "tab": tab,
             "tabs": [
                 Tab(label, with_query(PATH, [*([("tab", name)] if name != "premium" else []), *query]), name == tab)
-                for name, (label, _) in TABS.items()
+                for name, (label, _) in tabs.items()
             ],
             "filters": FilterBar(PATH, list(filter_fields(cursor, filters)), problem),
             "announcement": _announcement(agencies, years),

@@ -16,11 +16,15 @@ from quintet.insurance.report_runs import ReportRun, last_report_runs
 from quintet.presentation.design import Column
 from quintet.presentation.wording import counted
 from quintet.web.contexts import ReportsContext
-from quintet.web.pages.downloads import report_file
+from quintet.web.pages.downloads import report_file, with_query
 from quintet.web.pages.insurance import filter_fields, filters_of, query_of
+from quintet.web.pages.report_schedules import PATH as SCHEDULES
+from quintet.web.pages.report_schedules import in_words
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import FilterBar, Kpi, Option, Table
+from quintet.web.report_sender import SCOPE
+from quintet.web.routes.report_schedules import own_schedules
 from quintet.web.row_access import restricted_by
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
@@ -67,6 +71,8 @@ def reports(request: Request) -> Response:
     key = request.state.key
     runs = last_report_runs(service_of(request).store, _MOST_RUNS, key.key_id if key.binding else None)
     files = _written(request)
+    can_schedule = key.allows(SCOPE) and service_of(request).can_send_mail
+    scheduled = [in_words(one) for one in own_schedules(request)] if key.allows(SCOPE) else []
 
     def make(snapshot: Any) -> ReportsContext:
         filters, problem = filters_of(request.query_params)
@@ -87,7 +93,9 @@ def reports(request: Request) -> Response:
                 for kind, label in formats.items()
             ],
             "problem": problem,
-            "written": Table(
+            "written": None
+            if key.binding
+            else Table(
                 files,
                 _FILE_COLUMNS,
                 "Written by each run",
@@ -95,10 +103,14 @@ def reports(request: Request) -> Response:
                 link=("name", f"{PATH}/files/{{name}}.pdf"),
                 nothing="None yet; `make run` writes them.",
             ),
+            "scheduled": scheduled,
+            "can_schedule": can_schedule,
+            "scheduling": with_query(SCHEDULES, query),
             "history": Table(_history(runs), _HISTORY_COLUMNS, "Earlier reports", len(runs), nothing="None yet."),
         }
 
-    return show_snapshot(request, "reports.html", "Reports", make, varying=repr((runs, files.to_dict("records"))))
+    varying = repr((runs, scheduled, can_schedule, files.to_dict("records")))
+    return show_snapshot(request, "reports.html", "Reports", make, varying)
 
 
 @written.get(f"{PATH}/files/{{name}}")

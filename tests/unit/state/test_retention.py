@@ -88,7 +88,7 @@ def test_old_rows_go_and_what_is_still_of_use_stays(store: StateStore) -> None:
     removed = prune(store, RETENTION, NOW, 400)
     assert removed == {
         "sessions": 2, "outbox": 1, "report_runs": 1, "payment_incidents": 1, "payment_silences": 1,
-        "abuse_rule_verdicts": 0,
+        "abuse_rule_verdicts": 0, "report_schedules": 0,
     }  # fmt: skip
     assert left(store, "key", "outbox") == ["new sent", "new waiting", "old waiting"]
     assert left(store, "session_sha256", "sessions") == ["open"]

@@ -139,6 +139,17 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "downloads": (Option("/report?format=xlsx", "Excel"), Option("/report?format=csv", "CSV")),
         "problem": None,
         "written": table(),
+        "scheduled": [
+            {
+                "id": 1,
+                "what": "premium",
+                "recipient": "ana@example.org",
+                "timing": "each day at 07:30 UTC",
+                "next_at": "x",
+            }
+        ],
+        "can_schedule": True,
+        "scheduling": "/reports/schedules",
         "history": table(),
     },
     "building.html": {
