@@ -43,7 +43,6 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "cli/materialise.py": "tests/integration/test_materialise.py",  # these start and stop processes
         "cli/dead_runs.py": "tests/integration/test_materialise.py",
         "cli/up.py": "tests/integration/test_up.py",
-        "cli/services.py": "tests/integration/test_up.py",
     }
 )
 """By module or folder with a reason: what only a whole process can test, and the test that starts it."""
