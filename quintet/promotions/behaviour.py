@@ -13,8 +13,8 @@ BEHAVIOUR_EVIDENCE = ("use_hasty", "use_early", "uses_many")
 def behaviour_evidence(accounts: Accounts, population: Population) -> dict[str, np.ndarray]:
     """Return the columns `BEHAVIOUR_EVIDENCE`, 0 where no use is known.
 
-    use_hasty: how much earlier the first use is than 99% of first uses; use_early: how rare so early a use is, which
-    counts only where labels show that abusers are early. uses_many: how rare so many uses are.
+    use_hasty: how much earlier the first use is than 99% of first uses; use_early: how rare so early a use is.
+    uses_many: how many more uses than nearly all accounts.
     """
     if not accounts.uses.any():  # true of most sign-ups
         return {name: np.zeros(len(accounts)) for name in BEHAVIOUR_EVIDENCE}

@@ -37,6 +37,8 @@ class Added:
     early_use: float
     agent: int
     agent_share: float
+    form: int
+    form_share: float
     kind: tuple[int, ...]
     key: tuple[int, ...]
 
@@ -61,7 +63,7 @@ class Stored:
 
     __slots__ = (
         *("_columns", "_row", "agent", "agent_share", "born_at_s", "code", "code_rarity", "created_at_s", "name"),
-        *("unverified_email", "unverified_phone", "early_use"),
+        *("unverified_email", "unverified_phone", "early_use", "form", "form_share"),
     )
 
     def __init__(self, columns: Columns, row: int) -> None:
@@ -77,6 +79,8 @@ class Stored:
         self.early_use: float = members.early_use.item(row)
         self.agent: int = members.agent.item(row)
         self.agent_share: float = members.agent_share.item(row)
+        self.form: int = members.form.item(row)
+        self.form_share: float = members.form_share.item(row)
 
     @property
     def user_id(self) -> str:
@@ -116,6 +120,8 @@ def members_of_entries(entries: Sequence[Entry]) -> Members:
         early_use=np.array([entry.early_use for entry in entries]),
         agent=np.array([entry.agent for entry in entries], dtype=np.int64),
         agent_share=np.array([entry.agent_share for entry in entries]),
+        form=np.array([entry.form for entry in entries], dtype=np.int64),
+        form_share=np.array([entry.form_share for entry in entries]),
     )
 
 

@@ -9,7 +9,7 @@ from quintet.promotions.accounts import Accounts, rows_of
 from quintet.promotions.identity import KINDS, MOST_SHARERS_SQL, NEAREST, STRONG, hashed, identity_keys, number_of
 from quintet.promotions.links import Members, Pairs
 from quintet.promotions.names import full_name
-from quintet.promotions.profile import Population
+from quintet.promotions.profile import Population, mailbox_forms
 from quintet.warehouse.connect import connect_closed
 
 _PAIRS = f"""
@@ -73,6 +73,7 @@ def members_of(accounts: Accounts, population: Population) -> Members:
     """Return the accounts as members, the input of links."""
     name = np.empty(len(accounts), dtype=object)
     name[:] = [full_name(*names) for names in rows_of(accounts.fields["first_name"], accounts.fields["last_name"])]
+    forms = list(mailbox_forms(accounts))
     rarity = (population.code_rarity(code) for (code,) in rows_of(accounts.code))
     return Members(
         created_at_s=accounts.created_at_s,
@@ -96,4 +97,6 @@ def members_of(accounts: Accounts, population: Population) -> Members:
             dtype=float,
             count=len(accounts),
         ),
+        form=np.fromiter((0 if form is None else number_of((form,)) for form in forms), dtype=np.int64),
+        form_share=np.fromiter(map(population.form_share_of, forms), dtype=float),
     )

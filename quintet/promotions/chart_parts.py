@@ -15,6 +15,7 @@ KINDS = {
     "subnet": "network",
     "ring_place": "place of a ring",
     "mailbox_stem": "numbered mailboxes",
+    "mail_domain": "mail domain",
     "code_burst": "code and days",
 }
 NO_ROWS = "No user or usage has been loaded yet. Drop files into the inboxes of promotions and run `make run`."

@@ -43,6 +43,7 @@ _FIELD_KINDS = (
     Kind("subnet", 0.8, 50),
     Kind("ring_place", 3.0),
     Kind("mailbox_stem", 1.8, 50),
+    Kind("mail_domain", 1.4, 50),
 )
 """In the order of `_keys_of_fields`."""
 
@@ -127,11 +128,13 @@ def mailbox_stem(mailbox: str, names: Iterable[str | None]) -> str | None:
     letters = _NO_LETTER.sub("", local)
     if len(letters) < _FEWEST_OF_STEM or letters == local:
         return None
-    is_own = any(len(part) >= _FEWEST_OF_NAME and part in letters for name in names if name for part in _parts(name))
+    is_own = any(
+        len(part) >= _FEWEST_OF_NAME and part in letters for name in names if name for part in name_parts(name)
+    )
     return None if is_own else f"{letters}@{domain}"
 
 
-def _parts(name: str) -> list[str]:
+def name_parts(name: str) -> list[str]:
     """Return the words of a name in lower case, without accents."""
     plain = name if name.isascii() else unicodedata.normalize("NFKD", name)
     return [_NO_LETTER.sub("", word) for word in plain.lower().split()]
@@ -249,6 +252,7 @@ def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str 
         net,
         _ring_place(line, net, rules.ring_places) if rules.ring_places else None,
         None if mailbox is None else mailbox_stem(mailbox, names),
+        None if mailbox is None else mailbox.rpartition("@")[2],
     )
 
 

@@ -16,6 +16,8 @@ from quintet.promotions.profile import Population
 
 LINK_FROM = 2.8
 """The weight from which two accounts count as one person's."""
+NEAR_FROM = 1.4
+"""The weight from which what two accounts have in common counts, in part; in full from `LINK_FROM`."""
 LARGEST_CLUSTER = 64
 """Accounts; in a larger component each account is scored by its own links only."""
 
@@ -24,10 +26,15 @@ _LONGEST_BURST_SECONDS = 2 * 86_400
 _BURST_OF_SPAN = 1 / 200
 _CLOSE_POINTS, _CODE_POINTS, _NAME_POINTS = 2.0, 0.8, 0.8
 _BURST_MEANING = 1.5
-_DEVICE = KIND_NAMES.index("device")
+_DEVICE, _MAIL_DOMAIN = KIND_NAMES.index("device"), KIND_NAMES.index("mail_domain")
+_EXPLAIN_DOMAIN = [KIND_NAMES.index(name) for name in ("email", "mailbox_stem", "ip", "subnet")]
 _CODE_BURST = KIND_NAMES.index("code_burst")
 _KIND_PLACES = np.arange(len(KINDS))
 _MOST_SURPRISE = 4.0
+_MOST_OF_ONE_DEVICE = 4.0
+"""The weight of a pair that is explained by a device of strangers in one place, such as that of a library."""
+_ALIKE = 0.06
+"""How much more alike the members of honest groups are than random people, as a correlation within groups."""
 
 
 def _most_points_by_sharers() -> np.ndarray:
@@ -48,11 +55,12 @@ AGREEMENT_EVIDENCE = (
     "early_uses",
     "strangers",
     "same_agent",
+    "same_form",
     "same_birthday",
 )
 LINK_EVIDENCE = (
     *SHARED_EVIDENCE,
-    *("best_pair", "next_pair", "cluster_size", "same_code", "burst"),
+    *("best_pair", "next_pair", "strong_pair", "cluster_size", "same_code", "burst"),
     *AGREEMENT_EVIDENCE,
 )
 
@@ -64,7 +72,8 @@ class Members:
     name: both names in lower case, "" where unknown. Row i has the codes `code[code_start[i]:code_start[i + 1]]`, as
     numbers, each with its rarity from 0 to 1. born_at_s, unverified_email, unverified_phone: as in `Accounts`.
     early_use: 1 if the first use of a code is as early as `Population.early_use_days`, 0 if later, NaN without a use.
-    agent: the user agent as a number, 0 where unknown; agent_share: the share of the population that has it.
+    agent: the user agent as a number, 0 where unknown; agent_share: the share of the population that has it; form,
+    form_share: the same of the form of the mailbox.
     """
 
     created_at_s: np.ndarray
@@ -78,6 +87,8 @@ class Members:
     early_use: np.ndarray
     agent: np.ndarray
     agent_share: np.ndarray
+    form: np.ndarray
+    form_share: np.ndarray
 
     def __len__(self) -> int:
         """The number of accounts."""
@@ -97,7 +108,16 @@ class Pairs:
 
 
 def points_by_sharers(population: Population) -> np.ndarray:
-    """Return by kind and number of sharers the least weight that a pair gets for a shared key; 0 for none."""
+    """Return by kind and number of sharers the least weight that a pair gets for a shared key; 0 for none.
+
+    It is none for a mail domain, which counts only where no address or mailbox explains it.
+    """
+    points = _points(population)
+    points[_MAIL_DOMAIN] = 0.0
+    return points
+
+
+def _points(population: Population) -> np.ndarray:
     return population.sharing_meaning * _MOST_POINTS
 
 
@@ -109,7 +129,9 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     code and similar names add to it. Pairs that share only a code and its days are close and share a code by
     definition, so these count only as far as such sharing is unusual.
     """
-    points = points_by_sharers(population)[_KIND_PLACES, np.minimum(pairs.sharers, MOST_COUNTED).astype(np.intp)]
+    points = _points(population)[_KIND_PLACES, np.minimum(pairs.sharers, MOST_COUNTED).astype(np.intp)]
+    # Colleagues have a domain and an address in common, and one mailbox or its stem has one domain.
+    points[:, _MAIL_DOMAIN] *= ~pairs.sharers[:, _EXPLAIN_DOMAIN].any(axis=1)
     shared_code = _rarest_shared_code(pairs, members)
     alike = similarity(members.name[pairs.a], members.name[pairs.b])
     is_nameless = members.name == ""
@@ -194,9 +216,9 @@ def link_evidence(
     """Return the columns `LINK_EVIDENCE`, a row per member, from all pairs and the components by `LINK_FROM`.
 
     <kind>_shared: binary logarithm of the number of sharers, 0 for none, 1 for two. best_pair, next_pair: weights of
-    the two heaviest pairs. cluster_size: binary logarithm of the size of the component. same_code, burst: natural
-    logarithm of one plus the other accounts of the cluster that used one of its codes, or that signed up within
-    `burst_seconds`. Others: see `_agreement`.
+    the two heaviest pairs; strong_pair: how far next_pair is above what one public device explains. cluster_size:
+    binary logarithm of the size of the component. same_code, burst: natural logarithm of one plus the other accounts of
+    the cluster that used one of its codes, or that signed up within `burst_seconds`. Others: see `_agreement`.
     """
     count = len(members)
     if not len(pairs.a):
@@ -211,10 +233,13 @@ def link_evidence(
     first = held.cumsum() - held
     evidence["best_pair"] = np.where(held > 0, heaviest[first], 0.0)
     evidence["next_pair"] = np.where(held > 1, heaviest[first + 1], 0.0)
+    evidence["strong_pair"] = np.maximum(evidence["next_pair"] - _MOST_OF_ONE_DEVICE, 0.0)
     size = np.bincount(component)[component]
     evidence["cluster_size"] = np.log2(np.minimum(size, LARGEST_CLUSTER))
     links = weight >= LINK_FROM
     link_a, link_b, burst_s = pairs.a[links], pairs.b[links], burst_seconds(population.span_seconds)
+    nearness = np.clip((weight - NEAR_FROM) / (LINK_FROM - NEAR_FROM), 0.0, 1.0)
+    is_near = nearness > 0
     is_same_code = shared_code[links] > 0
     is_burst = np.abs(members.created_at_s[link_a] - members.created_at_s[link_b]) <= burst_s
     ends = np.concatenate([link_a, link_b])
@@ -225,22 +250,29 @@ def link_evidence(
     evidence["burst"] = np.log1p(
         np.where(is_cluster, _others_in_burst(members, component, is_cluster, burst_s), own_burst)
     )
-    return evidence | _agreement(link_a, link_b, pairs.sharers[links, _DEVICE] > 0, members, population)
+    near_a, near_b, is_one_device = pairs.a[is_near], pairs.b[is_near], pairs.sharers[is_near, _DEVICE] > 0
+    return evidence | _agreement(near_a, near_b, nearness[is_near], is_one_device, members, population)
 
 
 def _agreement(
-    a: np.ndarray, b: np.ndarray, is_one_device: np.ndarray, members: Members, population: Population
+    a: np.ndarray,
+    b: np.ndarray,
+    nearness: np.ndarray,
+    is_one_device: np.ndarray,
+    members: Members,
+    population: Population,
 ) -> dict[str, np.ndarray]:
-    """Return `AGREEMENT_EVIDENCE`: what an account has in common with those linked with it, beyond chance.
+    """Return `AGREEMENT_EVIDENCE`: what an account has in common with those near it, beyond chance.
 
-    unverified_phones, unverified_emails, early_uses, strangers, same_agent: minus the decimal logarithm of the odds
-    that so many of as many unrelated accounts have not verified, used a code as early, or have its user agent, and that
-    as many relatives have other family names; at most 4. Accounts
-    of one device have one user agent anyway, so only others count. same_birthday: natural logarithm of one plus the
-    linked accounts of its date of birth. Accounts with an unknown value do not count.
+    nearness: from 0 to 1 by pair, 1 for linked accounts; a pair counts that much. unverified_phones, unverified_emails,
+    early_uses, strangers, same_agent, same_form: minus the decimal logarithm of the odds that so many of as many
+    unrelated accounts have not verified, used a code as early, or have its user agent or its form of mailbox, and that
+    as many relatives have other family names; at most 4. Accounts of one device have one user agent anyway, so only
+    others count. same_birthday: natural logarithm of one plus the accounts of its date of birth. Accounts with an
+    unknown value do not count.
     """
     count = len(members)
-    ends, others = np.concatenate([a, b]), np.concatenate([b, a])
+    ends, others, near = np.concatenate([a, b]), np.concatenate([b, a]), np.tile(nearness, 2)
     evidence = {}
     for name, flag, share in (
         ("unverified_phones", members.unverified_phone, population.unverified_phone_share),
@@ -248,33 +280,44 @@ def _agreement(
         ("early_uses", members.early_use, population.early_use_share),
     ):
         is_known = np.isfinite(flag)
-        one, linked = is_known.astype(float), np.bincount(ends, is_known[others], minlength=count)
+        one, linked = is_known.astype(float), np.bincount(ends, near * is_known[others], minlength=count)
         found = np.where(is_known, flag, 0.0)
-        unverified = np.bincount(ends, found[others], minlength=count)
-        evidence[name] = np.where(linked > 0, _surprise(unverified + found, linked + one, np.full(count, share)), 0.0)
+        unverified = np.bincount(ends, near * found[others], minlength=count)
+        surprise = _surprise(unverified + found, linked + one, np.full(count, share))
+        evidence[name] = np.minimum(linked, 1.0) * surprise
     # Each pair counts once from either end, so that an account has as many trials as links with known names.
     differ = np.tile(are_strangers(members.name[a], members.name[b]), 2)
     evidence["strangers"] = _surprise(
-        np.bincount(ends, np.nan_to_num(differ), minlength=count),
-        np.bincount(ends, np.isfinite(differ), minlength=count),
+        np.bincount(ends, near * np.nan_to_num(differ), minlength=count),
+        np.bincount(ends, near * np.isfinite(differ), minlength=count),
         np.full(count, population.stranger_share),
     )
     has_agent = members.agent != 0
-    comparable = (has_agent[ends] & has_agent[others] & ~np.tile(is_one_device, 2)).astype(float)
+    comparable = (has_agent[ends] & has_agent[others] & ~np.tile(is_one_device, 2)) * near
     alike = comparable * (members.agent[ends] == members.agent[others])
     evidence["same_agent"] = _surprise(
         np.bincount(ends, alike, minlength=count), np.bincount(ends, comparable, minlength=count), members.agent_share
     )
-    birthdays = (members.born_at_s[ends] == members.born_at_s[others]).astype(float)
+    comparable = ((members.form[ends] != 0) & (members.form[others] != 0)) * near
+    alike = comparable * (members.form[ends] == members.form[others])
+    evidence["same_form"] = _surprise(
+        np.bincount(ends, alike, minlength=count), np.bincount(ends, comparable, minlength=count), members.form_share
+    )
+    birthdays = near * (members.born_at_s[ends] == members.born_at_s[others])
     evidence["same_birthday"] = np.log1p(np.bincount(ends, birthdays, minlength=count))
     return evidence
 
 
 def _surprise(successes: np.ndarray, trials: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return minus the decimal logarithm of the odds of as many successes or more by chance, from 0 to 4."""
+    """Return minus the decimal logarithm of the odds of as many successes or more by chance, from 0 to 4.
+
+    Of n trials, which `_ALIKE` correlates, as many count as give the share of successes the same variance without it.
+    """
     some = successes > 0
     odds = np.ones(len(successes))
     k, n, p = successes[some], trials[some], np.clip(share[some], 1e-6, 1 - 1e-6)
+    inflation = 1 + _ALIKE * np.maximum(n - 1, 0)
+    k, n = k / inflation, n / inflation
     odds[some] = betainc(k, n - k + 1, p)
     return np.minimum(-np.log10(np.maximum(odds, 1e-12)), _MOST_SURPRISE)
 

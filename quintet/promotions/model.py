@@ -11,10 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from quintet.promotions.evidence import EVIDENCE
+from quintet.promotions.identity import KIND_NAMES, STRONG
 from quintet.promotions.links import LINK_EVIDENCE
 from quintet.promotions.profile import Commonness, Population, Range
 
-METHOD = "5"
+METHOD = "6"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
 
 SCORECARD = "scorecard"
@@ -26,24 +27,26 @@ SCORECARD_POINTS = {
     "email_domain_strange": 3.5,
     "name_case_strange": 6.5,
     "age_strange": 6.5,
-    "unverified": 1.0,
+    "unverified": 2.0,
     "use_hasty": 6.5,
+    "use_early": 1.0,
     "uses_many": 6.5,
-    "device_shared": 0.2,
-    "email_shared": 0.4,
+    "email_shared": 0.2,
     "phone_shared": 0.2,
+    "phone_block_shared": 0.7,
     "ring_place_shared": 0.2,
-    "best_pair": 0.35,
-    "next_pair": 0.7,
-    "cluster_size": 0.5,
-    "same_code": 0.45,
-    "burst": 0.6,
-    "unverified_phones": 1.2,
-    "unverified_emails": 0.7,
-    "early_uses": 1.0,
-    "strangers": 1.0,
-    "same_agent": 0.6,
-    "same_birthday": 1.0,
+    "mailbox_stem_shared": 0.4,
+    "next_pair": 0.4,
+    "strong_pair": 2.5,
+    "cluster_size": 0.3,
+    "same_code": 0.9,
+    "burst": 1.0,
+    "unverified_phones": 1.0,
+    "unverified_emails": 0.8,
+    "early_uses": 1.2,
+    "same_agent": 1.2,
+    "same_form": 0.7,
+    "same_birthday": 2.0,
 }
 """Log-odds. One very rare trait leads to a review (62%), except a new e-mail domain, which many honest people have. Two
 linked accounts mean little, since honest people share a device or an address too; a second strong link, more accounts,
@@ -59,10 +62,20 @@ FAMILY, LARGE_FAMILY = 4, 6
 one verifies and uses codes as others do: `UNLIKE_FAMILY` is how many decimal orders below chance it may not agree."""
 UNLIKE_FAMILY = 3.0
 
+MOST_FOR_PLACE = 5.5
+"""The most that the scorecard adds, unless an account's own evidence is more, for accounts that have only an address, a
+network, a mail domain, or a code and its days in common, as people of an office have: not quite a review. Each doubling
+of the sharers of something personal adds `PERSONAL`, and each decimal order that their habits are below a tenth of
+chance adds `HABITS`."""
+PERSONAL, HABITS = 2.5, 1.25
+
 _CARD = np.array([SCORECARD_POINTS.get(name, 0.0) for name in EVIDENCE])
 _IS_LINK = np.isin(EVIDENCE, LINK_EVIDENCE)
 _FLOOR = np.where(_IS_LINK, _CARD, 0.0)
 _CLUSTER_SIZE, _EMAIL_SHARED = EVIDENCE.index("cluster_size"), EVIDENCE.index("email_shared")
+_PERSONAL_SHARED = [
+    EVIDENCE.index(f"{KIND_NAMES[kind]}_shared") for kind in (*STRONG, KIND_NAMES.index("mailbox_stem"))
+]
 _HABITS = [EVIDENCE.index(name) for name in ("unverified_phones", "unverified_emails", "early_uses")]
 
 
@@ -153,12 +166,16 @@ def _floor_contributions(columns: np.ndarray) -> np.ndarray:
 def _limited(columns: np.ndarray, added: np.ndarray) -> np.ndarray:
     """Return what evidence adds to the scorecard's log-odds, with the limits of `MOST_FOR_REVIEW`."""
     own, links = (np.where(which, added, 0.0).sum(axis=1) for which in (~_IS_LINK, _IS_LINK))
-    most_of_own = MOST_FOR_REVIEW + np.maximum(SCORECARD_INTERCEPT + links, 0.0) - links
-    added = added * np.where(_IS_LINK, 1.0, _factor(own, np.maximum(most_of_own, 0.0))[:, np.newaxis])
-    size, has_habits_of_family = columns[:, _CLUSTER_SIZE], columns[:, _HABITS].sum(axis=1) < UNLIKE_FAMILY
-    is_family = (size <= np.log2(FAMILY)) | ((size <= np.log2(LARGE_FAMILY)) & has_habits_of_family)
+    most_of_own = np.maximum(MOST_FOR_REVIEW + np.maximum(SCORECARD_INTERCEPT + links, 0.0) - links, 0.0)
+    added = added * np.where(_IS_LINK, 1.0, _factor(own, most_of_own)[:, np.newaxis])
+    own = np.minimum(own, most_of_own)
+    size, habits = columns[:, _CLUSTER_SIZE], columns[:, _HABITS].sum(axis=1)
+    is_family = (size <= np.log2(FAMILY)) | ((size <= np.log2(LARGE_FAMILY)) & (habits < UNLIKE_FAMILY))
     is_family &= columns[:, _EMAIL_SHARED] == 0
-    return added * np.where(is_family, _factor(added.sum(axis=1), MOST_FOR_REVIEW), 1.0)[:, np.newaxis]
+    personal = columns[:, _PERSONAL_SHARED].sum(axis=1)
+    most = np.maximum(MOST_FOR_PLACE + PERSONAL * personal + HABITS * np.maximum(habits - 1, 0), own)
+    most = np.where(is_family, np.minimum(most, MOST_FOR_REVIEW), most)
+    return added * _factor(added.sum(axis=1), most)[:, np.newaxis]
 
 
 def _factor(values: np.ndarray, most: np.ndarray | float) -> np.ndarray:

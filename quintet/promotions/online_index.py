@@ -242,6 +242,8 @@ class OnlineIndex:
             early_use,
             known.agent,
             known.agent_share,
+            known.form,
+            known.form_share,
             (*known.kind, *(kind for kind, _ in new_keys)),
             (*known.key, *(key for _, key in new_keys)),
         )
@@ -309,6 +311,8 @@ class OnlineIndex:
                     float(members.early_use[at]),
                     int(members.agent[at]),
                     float(members.agent_share[at]),
+                    int(members.form[at]),
+                    float(members.form_share[at]),
                     kind,
                     key,
                 )

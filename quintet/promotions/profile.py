@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from quintet.promotions.accounts import Accounts, column_of, rows_of
 from quintet.promotions.identity import KIND_NAMES, KeyRules, identity_keys, is_foreign, usual_country, without_common
+from quintet.promotions.mailboxes import mailbox_form
 from quintet.promotions.sharing import common_keys, ring_places, sharing_shares, stranger_share
 
 PROFILE_EVIDENCE = ("phone_strange", "email_domain_strange", "name_case_strange", "age_strange", "unverified")
@@ -116,7 +117,8 @@ class Population:
     early_use_days: how soon after the sign-up a fifth of first uses are; early_use_share: share of first uses as soon.
     use_count: share of accounts with at least this number of uses. span_seconds: time within which 98% of them signed
     up. code_share: share of the uses, by promotion code. key_sharing: share of accounts that share a key with another,
-    by kind of identity key. agent_share: share of the accounts, by user agent, of the most common 5,000.
+    by kind of identity key. agent_share, form_share: share of the accounts, by user agent and by form of the mailbox,
+    of the most common 5,000 each.
     unverified_phone_share, unverified_email_share: of the accounts for which it is known. stranger_share: share of the
     pairs who alone have a device in common whose last names differ. country, phone_digits,
     common_keys, ring_places: as in `KeyRules`.
@@ -135,6 +137,7 @@ class Population:
     code_share: Mapping[str, float]
     key_sharing: Mapping[str, tuple[float, ...]]
     agent_share: Mapping[str, float]
+    form_share: Mapping[str, float]
     unverified_phone_share: float
     unverified_email_share: float
     stranger_share: float
@@ -173,6 +176,7 @@ class Population:
             code_share=dict(sorted(shares.items())),
             key_sharing=sharing_shares(keys, len(accounts)),
             agent_share=_shares(pa.array(accounts.fields["user_agent"], pa.string())),
+            form_share=_shares(column_of(mailbox_forms(accounts))),
             unverified_phone_share=_share_of(accounts.unverified_phone),
             unverified_email_share=_share_of(accounts.unverified_email),
             stranger_share=stranger_share(keys, accounts),
@@ -198,6 +202,10 @@ class Population:
         """Return the share of accounts with this user agent, for an unknown one as if it were one of them."""
         return self.agent_share.get(user_agent or "", 1 / (1 + self.accounts))
 
+    def form_share_of(self, form: str | None) -> float:
+        """Return the share of accounts whose mailbox has this form, for an unknown one as if it were one of them."""
+        return self.form_share.get(form or "", 1 / (1 + self.accounts))
+
     def code_rarity(self, promo_code: str) -> float:
         """Return 0 for a code that everybody uses, 1 for one with a thousandth of the uses or less."""
         share = self.code_share.get(promo_code, 1 / (1 + self.accounts))
@@ -213,13 +221,15 @@ class Population:
         return np.clip(-np.log10(np.maximum(sharing, _LEAST_SHARE)) / 2, _LEAST_MEANING, 1)
 
     def use_count_strangeness(self, uses: np.ndarray) -> np.ndarray:
-        """Return 0 if a tenth of the accounts or more have as many uses, 1 if a hundredth or less have."""
+        """Return 0 for as many uses as a hundredth of the accounts have or fewer, rising to 1 at twice as many."""
         place = np.minimum(uses, len(self.use_count) - 1).astype(int)
         return self._use_count_strangeness[place]
 
     @cached_property
     def _use_count_strangeness(self) -> np.ndarray:
-        return _from_nought_to_one(-np.log10(np.maximum(self.use_count, _LEAST_SHARE)) - 1)
+        share = np.array(self.use_count)
+        most = max(np.count_nonzero(share >= _LOW) - 1, 1)
+        return _from_nought_to_one(np.log2(np.maximum(np.arange(len(share)), 1) / most))
 
 
 def _shares(values: pa.Array) -> dict[str, float]:
@@ -263,6 +273,12 @@ def _case(name: str) -> str:
     if is_lower and is_upper:
         return "uncased" if name.replace(" ", "").isalpha() else "no letters"
     return "lower" if is_lower else "upper" if is_upper else "mixed"
+
+
+def mailbox_forms(accounts: Accounts) -> Iterator[str | None]:
+    """Return the form of each account's mailbox."""
+    rows = rows_of(*(accounts.fields[name] for name in ("email", "first_name", "last_name")))
+    return (None if email is None else mailbox_form(email, *names) for email, *names in rows)
 
 
 def _shapes(accounts: Accounts) -> Iterator[str | None]:

@@ -30,7 +30,8 @@ _OWN_CODES = {
     "use_hasty": "ACCOUNT_AGE_LT",
     "uses_many": "USES",
 }
-"""By evidence. `use_early` counts with `use_hasty`."""
+"""By evidence. `use_early` counts with `use_hasty` where at most a tenth of first uses are as early."""
+_FEW = 1 / 3
 
 _OWN_NAMES = list(_OWN_CODES.values())
 _OWN_COLUMNS = np.array([EVIDENCE.index(name) for name in _OWN_CODES])
@@ -42,6 +43,7 @@ _LINK_CODES = {
     "phone_shared": "PHONE_SHARED",
     "phone_block_shared": "PHONE_BLOCK_SHARED",
     "mailbox_stem_shared": "EMAIL_ALIKE",
+    "mail_domain_shared": "EMAIL_DOMAIN_SHARED",
     "ip_shared": "IP_SHARED",
     "subnet_shared": "SUBNET_SHARED",
     "burst": "BURST",
@@ -69,6 +71,7 @@ SENTENCES = {
     "PHONE_SHARED": "{number} accounts have this phone number, spelt in one way or another.",
     "PHONE_BLOCK_SHARED": "{number} accounts have phone numbers that are alike but for the last two digits.",
     "EMAIL_ALIKE": "{number} accounts have e-mail addresses that are alike but for digits and dots.",
+    "EMAIL_DOMAIN_SHARED": "{number} accounts have e-mail addresses of this domain, which few people use.",
     "IP_SHARED": "{number} accounts signed up from this IP address.",
     "SUBNET_SHARED": "{number} accounts signed up from this part of the network.",
     "BURST": "{number} linked accounts signed up within {burst_hours:.0f} hours of one another.",
@@ -85,7 +88,7 @@ def reason_codes(columns: np.ndarray, accounts: Accounts, model: AbuseModel, rea
     """
     added = model.contributions(columns)
     own = added[:, _OWN_COLUMNS]
-    own[:, _USE_HASTY] += added[:, _USE_EARLY]
+    own[:, _USE_HASTY] += np.where(columns[:, _USE_EARLY] >= _FEW, added[:, _USE_EARLY], 0.0)
     codes: list[list[str]] = [[] for _ in range(len(columns))]
     row, place = np.nonzero(own >= reason_from)
     by_weight = np.lexsort((-own[row, place], row))

@@ -37,3 +37,15 @@ def test_many_uses_are_strange_where_others_use_once():
 
 def test_an_account_without_uses_has_no_evidence():
     assert set(world("2021-02-04", []).values()) == {0}
+
+
+def test_the_upper_end_of_usual_numbers_of_uses_is_no_evidence():
+    rows = [{"user_id": f"{number:03}", "created_at": "2020-01-01"} for number in range(400)]
+    counts = np.random.default_rng(5).poisson(1.5, 400)
+    counts[-1] = 12
+    uses = [(f"{number:03}", "C", f"2021-{1 + n:02}-01") for number, count in enumerate(counts) for n in range(count)]
+    everybody = accounts(*rows, usages=uses)
+    found = behaviour_evidence(everybody, Population.of(everybody))["uses_many"]
+
+    assert found[-1] == 1
+    assert found[:-1].max() < 0.7

@@ -17,7 +17,7 @@ POINTS = [[0.0, *[kind.points] * 50] for kind in KINDS]
 
 def added(user_id: str, *keys: tuple[int, int]) -> Added:
     return Added(
-        user_id, 5.0, user_id, np.zeros(0, dtype=np.int64), np.zeros(0), np.nan, np.nan, np.nan, np.nan, 0, 0.0,
+        user_id, 5.0, user_id, np.zeros(0, dtype=np.int64), np.zeros(0), np.nan, np.nan, np.nan, np.nan, 0, 0.0, 0, 0.0,
         tuple(kind for kind, _ in keys), tuple(key for _, key in keys),
     )  # fmt: skip
 
@@ -37,6 +37,8 @@ def test_a_stored_account_equals_the_added_one():
             early_use=np.array([1.0, 0.0]),
             agent=np.array([5, 0]),
             agent_share=np.array([0.1, 0.2]),
+            form=np.array([0, 6]),
+            form_share=np.array([0.3, 0.4]),
         ),
         key_start=np.array([0, 1, 3]),
         kind=np.array([0, 1, 2], dtype=np.uint8),

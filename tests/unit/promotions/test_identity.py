@@ -106,7 +106,11 @@ def test_batch_and_single_accounts_have_the_same_stems():
     fields = (None, "Ring.Leader+x@b.com", None, None, "Ana", "Ruiz")
 
     by_account = [(KINDS[kind].name, key) for kind, key in keys_of_account(fields, (), float("nan"), KeyRules())]
-    assert by_account == [("email", "ring.leader@b.com"), ("mailbox_stem", "ringleader@b.com")]
+    assert by_account == [
+        ("email", "ring.leader@b.com"),
+        ("mailbox_stem", "ringleader@b.com"),
+        ("mail_domain", "b.com"),
+    ]
     in_batch = identity_key_table(accounts(one), KeyRules()).to_pylist()
     assert [(row["kind"], row["key"]) for row in in_batch] == by_account
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.candidates import members_of, pairs_of
 from quintet.promotions.evidence import EVIDENCE, gather
-from quintet.promotions.identity import KINDS
-from quintet.promotions.links import LINK_FROM, Pairs, burst_seconds, components, pair_weights
+from quintet.promotions.identity import KIND_NAMES, KINDS
+from quintet.promotions.links import LINK_FROM, Pairs, burst_seconds, components, pair_weights, points_by_sharers
 from quintet.promotions.profile import Population
 from tests.unit.promotions.worlds import accounts
 
@@ -214,10 +215,10 @@ def test_numbered_mailboxes_link_sign_ups_of_a_day_and_a_rare_code_adds_to_it():
     usages = [("a", "rare", "2024-01-01"), ("b", "rare", "2024-01-01")]
 
     assert weight(one, two, usages=usages) > weight(one, two) > LINK_FROM
-    assert weight(one, two | {"email": "someone2@example.com"}) == 0
+    assert weight(one, two | {"email": "someone2@example.org"}) == 0
     assert weight(one, LATER | {"email": "ring.leader2@example.com"}) < LINK_FROM
     named = {"first_name": "Ring", "last_name": "Leader"}
-    assert weight(one | named, two | named) == 0
+    assert weight(one | named, two | named) == weight(one, two | {"email": "someone2@example.com"})
 
 
 def test_linked_accounts_of_one_date_of_birth_are_counted():
@@ -266,4 +267,59 @@ def test_each_pair_is_found_once_with_all_that_it_shares():
 
     assert isinstance(pairs, Pairs)
     assert (pairs.a.tolist(), pairs.b.tolist()) == ([0], [1])
-    assert pairs.sharers.tolist() == [[2, 2, *[0] * (len(KINDS) - 2)]]
+    assert pairs.sharers.tolist() == [[2, 2, *(2 * (kind.name == "mail_domain") for kind in KINDS[2:])]]
+
+
+def test_linked_accounts_whose_addresses_are_composed_alike_agree_beyond_chance():
+    people = [{"user_id": f"y{number:03}", "email": f"person{'x' * (number % 7)}@example.com"} for number in range(300)]
+    made, usual = (
+        [
+            one | {"email": f"{letter}{pieces}@mail{number}.com"}
+            for number, (one, letter) in enumerate(zip(RING, "abcdef", strict=True))
+        ]
+        for pieces in ("9q-77", "person")
+    )
+
+    assert evidence(0, *made, *people)["same_form"] > 2
+    assert evidence(0, *usual, *people)["same_form"] < 0.1
+
+
+def test_accounts_that_are_nearly_linked_count_in_part():
+    people = [{"user_id": f"y{number:03}", "is_phone_verified": number % 5 > 0} for number in range(300)]
+
+    def surprise(address: str, days: int) -> float:
+        crew = [
+            {"user_id": f"a{number}", "created_at": str(FIRST_DAY + number * days * DAY), address: "81.2.69.160"}
+            | {"is_phone_verified": False}
+            for number in range(6)
+        ]
+        return evidence(0, *crew, *people)["unverified_phones"]
+
+    linked, near, far = surprise("device_id", 1), surprise("ip_address", 1), surprise("ip_address", 200)
+    assert linked > near > far
+    assert far == 0
+
+
+def test_half_of_a_large_group_that_left_its_phone_unverified_is_no_surprise():
+    people = [{"user_id": f"y{number:03}", "is_phone_verified": number % 3 > 0} for number in range(300)]
+
+    def surprise(is_verified: Callable[[int], bool]) -> float:
+        visitors = [
+            {"user_id": f"a{number:02}", "created_at": str(FIRST_DAY + number * 60 * DAY), "device_id": "kiosk"}
+            | {"is_phone_verified": is_verified(number), "ip_address": "81.2.69.160"}
+            for number in range(18)
+        ]
+        return evidence(1, *visitors, *people)["unverified_phones"]
+
+    assert surprise(lambda number: number % 2 == 0) < 1.5
+    assert surprise(lambda _: False) > 2
+
+
+def test_a_mail_domain_counts_only_between_accounts_of_different_places():
+    one, other = (row | {"email": f"{name}@bought.net"} for row, name in ((A, "ann"), (SOON, "bob")))
+    here, there = {"ip_address": "81.2.69.160"}, {"ip_address": "93.5.1.2"}
+
+    assert weight(one | here, other | there) > weight(A | here, SOON | there) + 1
+    assert weight(one | here, other | here) == pytest.approx(weight(A | here, SOON | here))
+    population = crowd(one, other)[1]
+    assert points_by_sharers(population)[KIND_NAMES.index("mail_domain")].max() == 0

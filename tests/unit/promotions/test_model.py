@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quintet.promotions.accounts import accounts_of
 from quintet.promotions.evidence import EVIDENCE
 from quintet.promotions.model import AbuseModel, scorecard
+from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
 from tests.unit.promotions.worlds import accounts, small_world
 
@@ -48,8 +51,8 @@ def test_rare_traits_lead_to_review_and_only_links_to_a_block(name: str, populat
     columns = np.zeros((4, len(EVIDENCE)))
     columns[1:, EVIDENCE.index(name)] = 1
     columns[2:, EVIDENCE.index("name_case_strange")] = 1
-    columns[3, EVIDENCE.index("next_pair")] = 7
-    columns[3, EVIDENCE.index("cluster_size")] = 3
+    for links, value in (("device_shared", 3), ("next_pair", 7), ("strong_pair", 3), ("cluster_size", 3)):
+        columns[3, EVIDENCE.index(links)] = value
     nothing, one, two, linked = scorecard(population).scores(columns)
 
     assert nothing < 0.01
@@ -65,7 +68,7 @@ def test_a_new_email_domain_alone_is_no_reason_to_review(population: Population)
 
 def test_a_trained_model_gives_links_no_less_than_the_scorecard(population: Population):
     columns = np.zeros((2, len(EVIDENCE)))
-    for name, value in (("device_shared", 3.6), ("best_pair", 5), ("next_pair", 5), ("cluster_size", 3.6)):
+    for name, value in (("device_shared", 3.6), ("next_pair", 6), ("strong_pair", 2), ("cluster_size", 3.6)):
         columns[1, EVIDENCE.index(name)] = value
     card = scorecard(population)
     trained = AbuseModel("logistic", -7.0, {"cluster_size": -1.4, "device_shared": -1.0}, population)
@@ -95,7 +98,47 @@ def test_contributions_and_intercept_make_the_log_odds(population: Population):
 def test_what_a_family_may_share_is_no_reason_to_block(
     accounts: int, changes: dict[str, float], is_blocked: bool, population: Population
 ):
-    values = {"best_pair": 6, "next_pair": 6, "device_shared": 2, "same_code": 1, "cluster_size": np.log2(accounts)}
+    values = {
+        "next_pair": 6.5,
+        "strong_pair": 2.5,
+        "device_shared": 2,
+        "same_code": 1,
+        "cluster_size": np.log2(accounts),
+    }
     columns = np.array([[(values | changes).get(name, 0.0) for name in EVIDENCE]])
 
     assert (scorecard(population).scores(columns)[0] >= 0.9) == is_blocked
+
+
+OFFICE = {"ip_shared": 5, "subnet_shared": 5, "code_burst_shared": 3.5, "next_pair": 2.8, "cluster_size": 3.5}
+OFFICE |= {"same_code": 2.4, "burst": 2.4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "decision"),
+    [
+        ({}, "allow"),
+        ({"same_form": 4, "mail_domain_shared": 4}, "allow"),
+        ({"device_shared": 1}, "review"),
+        ({"device_shared": 3}, "review"),
+        ({"device_shared": 3, "unverified_phones": 1.5, "unverified_emails": 1.5}, "block"),
+        ({"unverified_phones": 2, "early_uses": 2}, "block"),
+    ],
+)
+def test_a_place_a_domain_and_a_code_in_common_are_no_reason_to_review(
+    changes: dict[str, float], decision: str, population: Population
+):
+    columns = np.array([[(OFFICE | changes).get(name, 0.0) for name in EVIDENCE]])
+
+    assert read_policy().decisions(scorecard(population).scores(columns)).tolist() == [decision]
+
+
+@given(st.data())
+def test_more_evidence_never_lowers_a_score(population: Population, data: st.DataObject):
+    values = data.draw(st.lists(st.floats(0, 6), min_size=len(EVIDENCE), max_size=len(EVIDENCE)))
+    more = data.draw(st.floats(0.01, 4))
+    columns = np.array([values, values])
+    columns[1, data.draw(st.integers(0, len(EVIDENCE) - 1))] += more
+    for model in (scorecard(population), AbuseModel("logistic", -7.0, {"cluster_size": 0.3}, population)):
+        less, greater = model.log_odds(columns)
+        assert greater >= less - 1e-9

@@ -47,6 +47,11 @@ def test_the_age_of_the_account_is_given_in_steps(lag_days: float, code: str):
     assert codes(lag_days, use_hasty=1.0) == [code]
 
 
+def test_an_early_use_is_a_reason_only_where_few_are_as_early():
+    assert codes(10.0, use_early=0.3) == []
+    assert codes(0.003, use_early=0.9) == ["ACCOUNT_AGE_LT_60D"]
+
+
 def test_many_uses_are_given_with_their_number():
     assert codes(uses=7, uses_many=1.0) == ["USES_7"]
 
