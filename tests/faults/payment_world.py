@@ -18,7 +18,7 @@ import numpy as np
 
 from quintet.embedded.processes import free_port
 from quintet.payments.incidents import to_datetime
-from quintet.payments.monitor import Item
+from quintet.payments.items import Item
 from tests.command import Python
 from tests.unit.payments.teams import Receiver
 from tests.waiting import LONG_SECONDS, wait_until

@@ -14,7 +14,8 @@ import pytest
 from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import RESOLVED, to_minute
-from quintet.payments.monitor import Item, Monitor
+from quintet.payments.items import Item
+from quintet.payments.monitor import Monitor
 from quintet.state.store import StateStore
 from tests.faults.payment_world import PaymentWorld
 from tests.unit.payments.teams import receiving
