@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from quintet.payments.alert_tables import (
+    ALERT_TABLES,
     EVALUATION_TABLES,
     compare,
     write_alerts,
