@@ -21,10 +21,12 @@ _COMPARISON_SQL = (
 
 _MODULES = ["quintet.payments.alert_tables"]
 _MINUTES = ["intermediate/int_payment_minutes", "intermediate/int_payment_hours"]
+_BY_VALUE = ["intermediate/int_transactions_current", "intermediate/int_payment_settings"]
 _RULES = ["ops/rule_changes", "ops/rule_list_entries"]
 _CHECKOUT_HOURS = ["intermediate/int_checkout_hours", "intermediate/int_payment_hours"]
 _ALERT_TABLES = {
     "ml.payment_points": "Each series in each minute: observed and expected count, and how improbable they are.",
+    "ml.payment_incident_values": "Values of dimensions that explain incidents, with share and probability.",
     "ml.payment_incidents": "Series that were anomalous for some minutes, with severity, rule and reason.",
 }
 _CHECKOUT_TABLES = {
@@ -37,7 +39,7 @@ _EVALUATION_TABLES = {
 
 
 @dg.multi_asset(
-    specs=table_specs("payments", _ALERT_TABLES, [*_MINUTES, *_RULES], _MODULES),
+    specs=table_specs("payments", _ALERT_TABLES, [*_MINUTES, *_BY_VALUE, *_RULES], _MODULES),
     name="payment_alerts",
     pool=POOL,
 )

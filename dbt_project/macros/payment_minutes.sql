@@ -10,7 +10,22 @@ with statuses as (
 ),
 
 current_counts as (
+    {%- if payment_dimensions() %}
+    -- The sum over all combinations of values; the last row of them is named.
+    select
+        day,
+        minute_of_day,
+        status,
+        sum(transaction_count)::bigint as transaction_count,
+        arg_max(_batch_id, (_batch_id, _source_row)) as _batch_id,
+        arg_max(_source_file, (_batch_id, _source_row)) as _source_file,
+        arg_max(_source_row, (_batch_id, _source_row)) as _source_row
+    from {{ ref('int_transactions_current') }}
+    semi join {{ days }} using (day)
+    group by day, minute_of_day, status
+    {%- else %}
     select * from {{ ref('int_transactions_current') }} semi join {{ days }} using (day)
+    {%- endif %}
 ),
 
 observed_minutes as (

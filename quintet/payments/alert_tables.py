@@ -10,15 +10,19 @@ import pandas as pd
 
 from quintet.evaluations import Evaluation, evaluated
 from quintet.payments.backtest import detect_batch
+from quintet.payments.batch_values import incident_values
 from quintet.payments.checkout import checkout_anomalies
+from quintet.payments.dimensions import parse_dimensions
 from quintet.payments.evaluation import OWN, comparators, evaluate, gamma_poisson
+from quintet.payments.losses import Losses
 from quintet.payments.opening_hours import OpeningHours, opening_hours
 from quintet.payments.point_rules import GRAMMAR
+from quintet.payments.settings import parse_values
 from quintet.rules.recorded import recorded_evaluator
 from quintet.samples.payments import WORLDS, PaymentsWorld, transaction_minutes
 from quintet.warehouse.database import transaction
 
-ALERT_TABLES = ("ml.payment_points", "ml.payment_incidents")
+ALERT_TABLES = ("ml.payment_points", "ml.payment_incidents", "ml.payment_incident_values")
 CHECKOUT_TABLE = "ml.checkout_anomalies"
 EVALUATION_TABLES = ("ml.alert_evaluation", "ml.alert_evaluation_incidents")
 
@@ -37,8 +41,18 @@ def write_alerts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     minutes = connection.execute(
         "select minute_at, status, count, is_observed from intermediate.int_payment_minutes order by minute_at, status"
     ).df()
-    found = detect_batch(minutes, hours=_hours(connection), point_rules=recorded_evaluator(connection, GRAMMAR))
-    return _replace(connection, dict(zip(ALERT_TABLES, found, strict=True)))
+    [(names, value, values, critical)] = connection.execute(
+        "select dimensions, default_value, series_values, critical_loss from intermediate.int_payment_settings"
+    ).fetchall()
+    losses = Losses(float(value), parse_values(values), {}, float(critical) if critical else None)
+    points, incidents = detect_batch(
+        minutes,
+        hours=_hours(connection),
+        point_rules=recorded_evaluator(connection, GRAMMAR),
+        severity_of=losses.severity,
+    )
+    explained = incident_values(connection, parse_dimensions(names), points, incidents)
+    return _replace(connection, dict(zip(ALERT_TABLES, (points, incidents, explained), strict=True)))
 
 
 def _hours(connection: duckdb.DuckDBPyConnection) -> OpeningHours:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pandas as pd
 
 from quintet.payments.detector import Detector
-from quintet.payments.incidents import Incident, Point
+from quintet.payments.incidents import Incident, Point, severity_by_share
 from quintet.payments.opening_hours import LEARNED, OpeningHours
 from quintet.rules.evaluate import Evaluator
 
@@ -54,6 +54,7 @@ def detect_batch(
     with_points: bool = True,
     hours: OpeningHours = LEARNED,
     point_rules: Evaluator | None = None,
+    severity_of: Callable[[Point], str] = severity_by_share,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run an untrained detector over all minutes in order; return points and incidents.
 
@@ -61,9 +62,10 @@ def detect_batch(
     series and minute, none for a status before its first row or in a minute without rows; incident_id where the series
     was pending or firing. Incidents: `INCIDENT_COLUMNS`, those that fired, the earliest first; ended_at (exclusive) is
     null while an incident lasts.
-    point_rules: the rules that people have set. Raises ValueError for a count below zero or above 10**9.
+    point_rules: the rules that people have set. severity_of: returns the severity of an anomalous point.
+    Raises ValueError for a count below zero or above 10**9.
     """
-    detector = Detector(hours, point_rules)
+    detector = Detector(hours, point_rules, severity_of)
     points: list[Point] = []
     incidents: dict[str, Incident] = {}
     for at, counts, is_observed in minutes_in_order(minutes):

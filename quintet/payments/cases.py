@@ -9,8 +9,8 @@ import duckdb
 from quintet.cases.kind import CaseKind, Option, Sources, Subject
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import PENDING, WITHDRAWN, Incident
+from quintet.payments.losses import Losses, losses_of, with_amounts
 from quintet.payments.notifications import series_name
-from quintet.payments.settings import PaymentsSettings
 from quintet.payments.verdicts import EXPECTED, FALSE, TRUE, act
 
 _COLUMNS = "incident_id, series, started_at, severity, expected, observed, group_id, peak_score, reason"
@@ -19,13 +19,13 @@ _COLUMNS = "incident_id, series, started_at, severity, expected, observed, group
 def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Subject]:
     """Return the incidents that a build found in files."""
     rows = marts.execute(f"select {_COLUMNS} from marts.fct_payment_incidents order by incident_id").fetchall()
-    value = sources.settings.of(PaymentsSettings).payment_value
+    losses = losses_of(sources.settings)
     return [
         Subject(
             incident_id,
             f"{series_name(series).capitalize()}, {started:%Y-%m-%d %H:%M} UTC, {severity}",
             reason,
-            _loss(observed, expected, value),
+            _loss(losses, series, observed, expected),
             peak,
             group,
         )
@@ -35,7 +35,7 @@ def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Sub
 
 def in_service(sources: Sources) -> tuple[Sequence[Subject], int]:
     """Return the incidents of the live feed; one that late counts withdrew is over."""
-    value = sources.settings.of(PaymentsSettings).payment_value
+    losses = with_amounts(losses_of(sources.settings), sources.store, sources.now)
     found = []
     for one in payment_store.incidents(sources.store):
         incident = Incident(**one.fields)
@@ -47,7 +47,7 @@ def in_service(sources: Sources) -> tuple[Sequence[Subject], int]:
                 f"{series_name(incident.series).capitalize()}, {incident.started_at:%Y-%m-%d %H:%M} UTC, "
                 f"{incident.severity}",
                 incident.reason,
-                _loss(incident.observed, incident.expected, value),
+                _loss(losses, incident.series, incident.observed, incident.expected),
                 incident.peak_score,
                 incident.group_id,
                 origin="service",
@@ -57,8 +57,8 @@ def in_service(sources: Sources) -> tuple[Sequence[Subject], int]:
     return found, 0
 
 
-def _loss(observed: float, expected: float, value: float) -> float:
-    return round(abs(observed - expected) * value, 2)
+def _loss(losses: Losses, series: str, observed: float, expected: float) -> float:
+    return round(abs(observed - expected) * losses.value_of(series), 2)
 
 
 INCIDENT = CaseKind(

@@ -10,10 +10,8 @@ from typing import Any
 
 from quintet.delivery.mail import MailServer, send_mail
 from quintet.delivery.webhook import Delivery, DeliveryError, Send, post, to_webhook
-from quintet.payments.settings import PaymentsSettings
+from quintet.payments.settings import APPRISE, EMAIL, TEAMS, WEBHOOK, PaymentsSettings
 from quintet.settings import Settings
-
-CHANNELS = TEAMS, WEBHOOK, EMAIL, APPRISE = "teams", "webhook", "email", "apprise"
 
 MOST_CARD_BYTES = 24_000
 """Teams accepts 28 kB; this leaves room for the envelope around the card."""
@@ -95,6 +93,7 @@ def _card(body: Mapping[str, Any], incidents: list[Mapping[str, Any]], left_out:
         blocks += [
             {"type": "FactSet", "facts": facts, "separator": True},
             {"type": "TextBlock", "text": _plain(incident["reason"][:_LONGEST_REASON]), "wrap": True},
+            *({"type": "TextBlock", "text": _plain(words), "wrap": True} for words in _more_lines(incident)),
         ]
     if left_out:
         blocks.append({"type": "TextBlock", "text": f"And {left_out:,} more.", "wrap": True})
@@ -106,6 +105,11 @@ def _card(body: Mapping[str, Any], incidents: list[Mapping[str, Any]], left_out:
         "body": blocks,
         **({"actions": actions} if body["page_url"] else {}),
     }
+
+
+def _more_lines(incident: Mapping[str, Any]) -> list[str]:
+    """Return where the incident is and what it costs, as far as that is known."""
+    return [incident[name] for name in ("where", "loss") if incident.get(name)]
 
 
 def _plain(text: str) -> str:
@@ -143,6 +147,7 @@ def as_text(body: Mapping[str, Any]) -> str:
         lines += [
             f"{incident['what']}, {incident['severity']}, since {incident['since']}{until}",
             incident["reason"],
+            *_more_lines(incident),
             "",
         ]
     if body["left_out"]:

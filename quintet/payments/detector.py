@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from quintet.payments.incidents import (
     Incident,
     Point,
     advance,
+    severity_by_share,
     to_minute,
 )
 from quintet.payments.opening_hours import LEARNED, OpeningHours
@@ -76,11 +77,17 @@ class Detector:
     a minute may arrive in parts, repeatedly, up to fifteen minutes late and in any order: the last count of a status is
     used, and the result is as if all had arrived in order. A skipped minute counts as without rows until rows arrive.
     hours: when the business is open, as far as the settings say; the rest is learned. point_rules: what people decide
-    about a minute's statistics, whatever their score; it may be replaced at any time.
+    about a minute's statistics, whatever their score. severity_of: returns the severity of an anomalous point. Both may
+    be replaced at any time.
     """
 
-    def __init__(self, hours: OpeningHours = LEARNED, point_rules: Evaluator | None = None) -> None:
-        self._hours, self.point_rules = hours, point_rules
+    def __init__(
+        self,
+        hours: OpeningHours = LEARNED,
+        point_rules: Evaluator | None = None,
+        severity_of: Callable[[Point], str] = severity_by_share,
+    ) -> None:
+        self._hours, self.point_rules, self.severity_of = hours, point_rules, severity_of
         self._baseline = Baseline(list(STATUSES))
         self._closing_times = ClosingTimes(hours)
         self._last: int | None = None
@@ -295,7 +302,9 @@ class Detector:
         changed: dict[str, Incident] = {}
         for row in range(first_row, _ROWS):
             of_row = self._score(row)
-            self._open[row], incidents = advance(self._open[row - 1], of_row, bool(self._observed[row]))
+            self._open[row], incidents = advance(
+                self._open[row - 1], of_row, bool(self._observed[row]), self.severity_of
+            )
             points += of_row
             changed |= {incident.incident_id: incident for incident in incidents}
         if is_revision:
@@ -331,11 +340,17 @@ class Detector:
         }
 
     @classmethod
-    def from_json(cls, state: dict, hours: OpeningHours = LEARNED, point_rules: Evaluator | None = None) -> Detector:
+    def from_json(
+        cls,
+        state: dict,
+        hours: OpeningHours = LEARNED,
+        point_rules: Evaluator | None = None,
+        severity_of: Callable[[Point], str] = severity_by_share,
+    ) -> Detector:
         """Return the detector that `to_json` wrote."""
         if "closing_times" not in state:
             state = _of_former_version(state)
-        detector = cls(hours, point_rules)
+        detector = cls(hours, point_rules, severity_of)
         detector._baseline = Baseline.from_json(state["baseline"])
         detector._closing_times = ClosingTimes.from_json(state["closing_times"], hours)
         detector._last = state["last"]

@@ -1,8 +1,8 @@
-"""The life of an incident: pending, firing, resolved; grouped, inhibited, silenced, acknowledged, repeated."""
+"""The life of an incident: pending, firing, resolved; grouped, inhibited, acknowledged, repeated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2s
@@ -23,7 +23,6 @@ _QUIET_MINUTES_TO_RESOLVE = 10
 _CRITICAL_SCORE = 20.0
 _CRITICAL_SHARE_OF_EXPOSURE = 0.05
 _EPOCH = datetime(1970, 1, 1)
-_WEEK = timedelta(days=7)
 NAMES_OF_RULES = {
     rules.RATE_TAIL: "more than chance explains",
     rules.VOLUME_TAIL: "fewer than chance explains",
@@ -151,14 +150,26 @@ def _sentence(one: Point | Incident) -> str:
     return f"{said}: {NAMES_OF_RULES.get(one.rule, f'rule {one.rule} raises it')}." if one.rule else f"{said}."
 
 
+def severity_by_share(point: Point) -> str:
+    """Return critical if payments stop, or if a twentieth of all payers is certainly affected."""
+    if point.series in (VOLUME, FEED) or point.rule == rules.DENIED_QUARTER:
+        return CRITICAL
+    affected = point.observed - point.expected
+    is_large = affected >= _CRITICAL_SHARE_OF_EXPOSURE * max(point.exposure, 1)
+    return CRITICAL if is_large and point.score >= _CRITICAL_SCORE else WARNING
+
+
 def advance(
-    open_incidents: Mapping[str, Incident], points: Sequence[Point], is_observed: bool
+    open_incidents: Mapping[str, Incident],
+    points: Sequence[Point],
+    is_observed: bool,
+    severity_of: Callable[[Point], str] = severity_by_share,
 ) -> tuple[dict[str, Incident], list[Incident]]:
     """Return the open incidents (pending or firing, by series) after a minute, and those that fired, grew or resolved.
 
     An alert fires when its point is sustained or its rule needs no confirmation. It resolves after ten minutes with
     rows in which it was not elevated. While nothing is approved or the feed is stale, no status starts to fire.
-    Points of a minute without rows do not change the statuses.
+    Points of a minute without rows do not change the statuses. severity_of: returns the severity of an anomalous point.
     """
     if not open_incidents and not any(point.is_anomalous for point in points):
         return {}, []
@@ -167,7 +178,7 @@ def advance(
     changed = []
     for point in points:
         incident = still_open.pop(point.series, None)
-        following = _follow(incident, point, is_stopped and point.series not in (VOLUME, FEED))
+        following = _follow(incident, point, is_stopped and point.series not in (VOLUME, FEED), severity_of)
         if following is None:
             continue
         if following.state != RESOLVED:
@@ -177,7 +188,9 @@ def advance(
     return _grouped(open_incidents, still_open, changed)
 
 
-def _follow(incident: Incident | None, point: Point, is_inhibited: bool) -> Incident | None:
+def _follow(
+    incident: Incident | None, point: Point, is_inhibited: bool, severity_of: Callable[[Point], str]
+) -> Incident | None:
     if incident is None or incident.state == PENDING:
         if not point.is_anomalous:
             return None
@@ -190,7 +203,7 @@ def _follow(incident: Incident | None, point: Point, is_inhibited: bool) -> Inci
             point.minute,
             point.minute,
             0,
-            _severity(point),
+            severity_of(point),
             point.score,
             point.expected,
             point.observed,
@@ -203,7 +216,7 @@ def _follow(incident: Incident | None, point: Point, is_inhibited: bool) -> Inci
     if incident.quiet_minutes >= _QUIET_MINUTES_TO_RESOLVE:
         return incident._replace(state=RESOLVED, ended_minute=incident.last_bad_minute + 1)
     if point.is_anomalous:
-        if _severity(point) == CRITICAL:
+        if severity_of(point) == CRITICAL:
             incident = incident._replace(severity=CRITICAL)
         if point.score > incident.peak_score:
             incident = incident._replace(
@@ -213,15 +226,6 @@ def _follow(incident: Incident | None, point: Point, is_inhibited: bool) -> Inci
                 window_minutes=point.window_minutes,
             )
     return incident
-
-
-def _severity(point: Point) -> str:
-    """Return critical if payments stop, or if a twentieth of all payers is certainly affected."""
-    if point.series in (VOLUME, FEED) or point.rule == rules.DENIED_QUARTER:
-        return CRITICAL
-    affected = point.observed - point.expected
-    is_large = affected >= _CRITICAL_SHARE_OF_EXPOSURE * max(point.exposure, 1)
-    return CRITICAL if is_large and point.score >= _CRITICAL_SCORE else WARNING
 
 
 def _grouped(
@@ -241,25 +245,6 @@ def _grouped(
 
 
 @dataclass(frozen=True)
-class Silence:
-    """No notification for a series (None: for all) from `starts_at` until `expires_at`, UTC.
-
-    window_minutes: how long it lasts each week from the hour at which it starts; None if it does not recur.
-    """
-
-    series: str | None
-    starts_at: datetime
-    expires_at: datetime
-    window_minutes: int | None = None
-
-    def is_active(self, now: datetime) -> bool:
-        """Return whether it suppresses notifications now."""
-        if not self.starts_at <= now < self.expires_at:
-            return False
-        return self.window_minutes is None or (now - self.starts_at) % _WEEK < timedelta(minutes=self.window_minutes)
-
-
-@dataclass(frozen=True)
 class Notification:
     """The last notification about an incident: its time, the state it reported, and when it was acknowledged."""
 
@@ -268,23 +253,18 @@ class Notification:
     acknowledged_at: datetime | None = None
 
 
-def is_silenced(incident: Incident, silences: Iterable[Silence], now: datetime) -> bool:
-    """Return whether an active silence covers the incident."""
-    return any(silence.series in (None, incident.series) and silence.is_active(now) for silence in silences)
-
-
 def elapsed(since: datetime, now: datetime) -> timedelta:
     """Return the time since then; a time ahead of the clock, which was set back, counts as that long ago."""
     return abs(now - since)
 
 
-def is_due(incident: Incident, last: Notification | None, silences: Iterable[Silence], now: datetime) -> bool:
+def is_due(incident: Incident, last: Notification | None, now: datetime, *, is_silent: bool = False) -> bool:
     """Return whether a notification about the incident is due.
 
     The team is notified when an incident fires, every four hours until it is acknowledged, and when it resolves, is
-    withdrawn or fires after a withdrawal. Ends are reported only if the start was. A silence suppresses all of it.
+    withdrawn or fires after a withdrawal. Ends are reported only if the start was. Nothing is while it is silenced.
     """
-    if is_silenced(incident, silences, now):
+    if is_silent:
         return False
     if last is None:
         return incident.state == FIRING

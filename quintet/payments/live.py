@@ -21,12 +21,15 @@ import structlog
 
 from quintet.delivery.outbox_worker import OutboxWorker
 from quintet.delivery.webhook import Send
-from quintet.payments.channels import CHANNELS
+from quintet.payments.escalation_steps import AT_ONCE, Escalation
 from quintet.payments.incidents import Incident, Point, elapsed
-from quintet.payments.monitor import Change, Item, Monitor, Verdict
+from quintet.payments.items import Change, Item, Verdict
+from quintet.payments.losses import BY_SHARE, Losses
+from quintet.payments.monitor import Monitor
 from quintet.payments.notifications import notify
 from quintet.payments.opening_hours import LEARNED, OpeningHours
 from quintet.payments.self_test import SelfTest
+from quintet.payments.settings import CHANNELS
 from quintet.state.outbox import oldest_waiting
 from quintet.state.store import StateStore
 
@@ -88,10 +91,14 @@ class MonitorService:
         heartbeat_url: str | None = None,
         hours: OpeningHours = LEARNED,
         name: str = "",
+        dimensions: Sequence[str] = (),
+        escalation: Escalation = AT_ONCE,
+        losses: Losses = BY_SHARE,
     ) -> None:
         self._name = name
         self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
-        self.monitor = Monitor(store, hours)
+        self._escalation = escalation
+        self.monitor = Monitor(store, hours, dimensions, losses)
         self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, self.judges)
         self._requests: queue.SimpleQueue[tuple[Sequence[Item], Future[list[Verdict]]] | None] = queue.SimpleQueue()
         self._listeners: set[Listener] = set()
@@ -248,8 +255,9 @@ class MonitorService:
         now = self._clock()
         try:
             self.monitor.refresh_rules()
+            self.monitor.refresh_losses(now)
             self._spread(self.monitor.pass_time(now))
-            if notify(self._store, self._channels, self._page_url, now):
+            if notify(self._store, self._channels, self._page_url, now, self._escalation, self.monitor.losses):
                 self.outbox_worker.wake()
                 self.say("notified", lambda: {"at": now.isoformat(timespec="seconds")})
         except Exception:  # a full disk or a locked store: the next tick tries again

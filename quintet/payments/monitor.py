@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from quintet.payments import slices
 from quintet.payments import store as payment_store
 from quintet.payments.baseline import MINUTES_PER_DAY
 from quintet.payments.detector import LATENESS_MINUTES, OTHER_STATUSES, STATUSES, Detector, Step
 from quintet.payments.incidents import (
-    APPROVED,
     FEED,
     FIRING,
-    VOLUME,
     WITHDRAWN,
     Incident,
     Point,
     to_datetime,
     to_minute,
 )
+from quintet.payments.items import Change, Item, Verdict
+from quintet.payments.losses import BY_SHARE, Losses, record_amounts, with_amounts
 from quintet.payments.opening_hours import LEARNED, OpeningHours
 from quintet.payments.point_rules import GRAMMAR
 from quintet.rules.following import FollowedRules
@@ -50,45 +50,6 @@ _RECENT_MINUTES = 4 * LATENESS_MINUTES
 _INPUTS_PER_CHECKPOINT = 2_000
 
 
-@dataclass(frozen=True)
-class Item:
-    """A count of a status in a minute; with a `transaction_id`, one transaction, which counts once."""
-
-    minute: int
-    status: str
-    count: int = 1
-    transaction_id: str | None = None
-
-    @property
-    def series(self) -> str:
-        """The series of the item's status; the detector may count it under another."""
-        return VOLUME if self.status == APPROVED else self.status
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The recommendation for an item, with the point that it is based on.
-
-    is_accepted: False if its minute was settled before. point: of the minute that the verdict is about, None before
-    any is scored; that minute is earlier than the item's own while that is not complete.
-    """
-
-    item: Item
-    recommendation: str
-    reason: str
-    is_accepted: bool
-    point: Point | None
-    incident_id: str | None
-
-
-@dataclass(frozen=True)
-class Change:
-    """Points and incidents that are new or changed, because of items or the passing of time."""
-
-    points: Sequence[Point]
-    incidents: Sequence[Incident]
-
-
 def is_ahead(minute: int, now: dt.datetime) -> bool:
     """Return whether a minute has not begun yet, with grace for clocks that differ a little."""
     return to_datetime(minute).replace(tzinfo=dt.UTC) > now + AHEAD
@@ -97,15 +58,22 @@ def is_ahead(minute: int, now: dt.datetime) -> bool:
 class Monitor:
     """Scores live payments, and saves its state in `store`. Use it from one thread at a time.
 
-    hours: when payments are expected, as far as the settings say.
+    hours: when payments are expected, as far as the settings say. dimensions: those by which items are also counted;
+    a status has then the sum of the counts of all combinations of values. losses: from which severity follows.
 
     After an error while writing, it is restored from the store before its next use, and the error is raised.
     Several services may have a monitor on one store: each first applies what the others have recorded, in the same
     transaction, so that all of them have the same state.
     """
 
-    def __init__(self, store: StateStore, hours: OpeningHours = LEARNED) -> None:
-        self._store, self._hours = store, hours
+    def __init__(
+        self,
+        store: StateStore,
+        hours: OpeningHours = LEARNED,
+        dimensions: Sequence[str] = (),
+        losses: Losses = BY_SHARE,
+    ) -> None:
+        self._store, self._hours, self.dimensions, self.losses = store, hours, tuple(dimensions), losses
         self._must_load = False
         self.rules = FollowedRules(GRAMMAR)
         self.rules.refresh(store)
@@ -117,10 +85,15 @@ class Monitor:
         if self.rules.refresh(self._store):
             self.detector.point_rules = self.rules.active
 
+    def refresh_losses(self, now: dt.datetime) -> None:
+        """Use the mean amounts of payments as they are now for severities."""
+        self.losses = with_amounts(self.losses, self._store, now)
+        self.detector.severity_of = self.losses.severity
+
     def _load(self) -> None:
         state, inputs = payment_store.load_state(self._store)
-        rules = self.rules.active
-        detector = Detector(self._hours, rules) if state is None else Detector.from_json(state, self._hours, rules)
+        own = (self._hours, self.rules.active, self.losses.severity)
+        detector = Detector(*own) if state is None else Detector.from_json(state, *own)
         for _, minute, counts in inputs:
             _apply(detector, minute, counts)
         self.detector = detector
@@ -254,6 +227,7 @@ class Monitor:
     def _counts(self, connection: Any, minute: int, items: Sequence[Item]) -> tuple[dict[str, int], bool]:
         """Return the new counts of a minute, and whether they are complete."""
         counts: dict[str, int] = {}
+        added: list[Item] = []
         for item in items:
             if item.transaction_id is None:
                 counts[item.status] = item.count
@@ -261,7 +235,13 @@ class Monitor:
                 total = self._transactions.get((minute, item.status), 0) + 1
                 self._transactions[minute, item.status] = total
                 counts[item.status] = total
-        return counts, any(item.transaction_id is None for item in items)
+                added.append(item)
+        of_minutes = [item for item in items if item.transaction_id is None]
+        record_amounts(connection, [*added, *of_minutes])
+        if self.dimensions:
+            slices.record_transactions(connection, minute, added)
+            counts |= slices.record_counts(connection, minute, of_minutes)
+        return counts, bool(of_minutes)
 
     def _complete(self, minute: int) -> Step:
         return self.detector.complete(to_datetime(minute))
@@ -291,9 +271,21 @@ class Monitor:
         payment_store.save_points(connection, [tuple(point) for point in change.points])
         for incident in change.incidents:
             payment_store.save_incident(connection, incident.incident_id, payment_store.LIVE, list(incident), now)
+        if self.dimensions:
+            self._explain(connection, change, now)
         self._inputs_since_checkpoint += len(inputs)
         if self._inputs_since_checkpoint >= _INPUTS_PER_CHECKPOINT:
             self._checkpoint(connection)
+
+    def _explain(self, connection: Any, change: Change, now: dt.datetime) -> None:
+        """Write the values that explain the incidents whose worst point is new, and train on settled minutes."""
+        worst = {(one.series, one.score): one.minute for one in change.points if one.is_anomalous}
+        for incident in change.incidents:
+            minute = worst.get((incident.series, incident.peak_score))
+            if minute is not None and incident.state == FIRING:
+                slices.explain_incident(connection, self.dimensions, incident, minute, now)
+        if self.detector.last_minute is not None:
+            slices.train(connection, self.dimensions, self.detector.last_minute - LATENESS_MINUTES)
 
     def _checkpoint(self, connection: Any) -> None:
         payment_store.save_checkpoint(connection, payment_store.last_input(self._store), self.detector.to_json())

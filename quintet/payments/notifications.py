@@ -10,12 +10,18 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
+from quintet.payments import slices
 from quintet.payments import store as payment_store
+from quintet.payments.escalation import mark_channels, notified_channels
+from quintet.payments.escalation_steps import AT_ONCE, Escalation
+from quintet.payments.explanation_values import Explained, in_words
 from quintet.payments.incidents import (
     CRITICAL,
     FIRING,
@@ -24,13 +30,13 @@ from quintet.payments.incidents import (
     WITHDRAWN,
     Incident,
     Notification,
-    Silence,
     elapsed,
     is_due,
-    is_silenced,
     to_minute,
 )
-from quintet.presentation.wording import counted
+from quintet.payments.losses import BY_SHARE, Losses
+from quintet.payments.silences import is_silenced, silences
+from quintet.presentation.wording import counted, lasting
 from quintet.state.outbox import enqueue
 from quintet.state.store import Connection, StateStore
 
@@ -47,15 +53,23 @@ def series_name(series: str) -> str:
     return _NAMES.get(series, series.replace("_", " "))
 
 
-def notify(store: StateStore, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
+def notify(
+    store: StateStore,
+    channels: Sequence[str],
+    page_url: str | None,
+    now: dt.datetime,
+    escalation: Escalation = AT_ONCE,
+    losses: Losses = BY_SHARE,
+) -> int:
     """Write the due notifications into the outbox, for each channel; return how many. now: UTC, with its zone.
 
+    escalation: which channels are notified when; all at once by default. losses: from which a message states a loss.
     Without a channel everything counts as sent, so a channel that is added later starts with new incidents.
     """
     if not _unsettled(store):
         return 0
     with store.write() as connection:  # another service may be about to write the same
-        return _notify(store, connection, channels, page_url, now)
+        return _notify(store, connection, channels, page_url, now, escalation, losses)
 
 
 def _unsettled(store: StateStore) -> list[payment_store.StoredIncident]:
@@ -63,37 +77,68 @@ def _unsettled(store: StateStore) -> list[payment_store.StoredIncident]:
 
 
 def _notify(
-    store: StateStore, connection: Connection, channels: Sequence[str], page_url: str | None, now: dt.datetime
+    store: StateStore,
+    connection: Connection,
+    channels: Sequence[str],
+    page_url: str | None,
+    now: dt.datetime,
+    escalation: Escalation,
+    losses: Losses,
 ) -> int:
     unsettled = _unsettled(store)
-    silences = [
-        Silence(one.series, one.starts_at, one.expires_at, one.window_minutes)
-        for one in payment_store.silences(store, now)
-    ]
-    due = []
+    current = silences(store, now)
+    ids = [one.incident_id for one in unsettled]
+    explained, reached = slices.explanations(store, ids), notified_channels(store, ids)
+    due: list[_Due] = []
     done: list[str] = []
     for one in unsettled:
         incident = Incident(**one.fields)
         last = _last_notification(one)
         if elapsed(one.first_seen_at, now) < GROUP_WAIT and last is None:
             continue
+        is_silent = is_silenced(incident, current, now, explained.get(one.incident_id, ()))
+        waited = elapsed(one.first_notified_at or now, now)
+        before = reached[one.incident_id]
         # One that ended within the wait, as when a file is sent, is reported once, as ended.
-        ended_unsent = last is None and incident.state == RESOLVED and not is_silenced(incident, silences, now)
-        is_silent = is_silenced(incident, silences, now)
-        if ended_unsent or is_due(incident, last, silences, now) or (_is_worse(incident, one) and not is_silent):
-            due.append((incident, one))
-        elif incident.state in (RESOLVED, WITHDRAWN) and not (is_silent and last is not None):
-            done.append(one.incident_id)  # an end within a silence is reported after it, if the start was
-    due.sort(key=lambda pair: (pair[0].group_id, pair[0].started_minute, pair[0].series))
+        ended_unsent = last is None and incident.state == RESOLVED
+        if not is_silent and (ended_unsent or is_due(incident, last, now) or _is_worse(incident, one)):
+            is_waiting = incident.state == FIRING and one.acknowledged_at is None
+            at_once = escalation.reached(channels, waited if is_waiting else dt.timedelta(), now)
+            new = at_once if is_waiting or not before else ()
+            due.append(_Due(incident, one, tuple(name for name in channels if name in before or name in new)))
+        elif incident.state in (RESOLVED, WITHDRAWN):
+            if not (is_silent and last is not None):
+                done.append(one.incident_id)  # an end within a silence is reported after it, if the start was
+        elif last is not None and one.acknowledged_at is None and not is_silent:
+            later = tuple(name for name in escalation.later(channels, waited, now) if name not in before)
+            due += [_Due(incident, one, later, waited)] if later else []
+    due.sort(key=lambda one: (*one.message, one.incident.started_minute, one.incident.series))
     messages = 0
-    for group_id, pairs in groupby(due, key=lambda pair: pair[0].group_id):
-        of_group = list(pairs)
-        body = message([incident for incident, _ in of_group], page_url, now)
-        _write(connection, group_id, of_group, channels, body, now)
+    for _, together in groupby(due, key=lambda one: one.message):
+        of_message = list(together)
+        body = message([one.incident for one in of_message], page_url, now, explained, losses)
+        if of_message[0].waited is not None:
+            body["title"] = f"Not acknowledged for {lasting(of_message[0].waited.total_seconds())}: {body['title']}"
+        _write(connection, of_message, body, now)
         messages += 1
     for incident_id in done:
         payment_store.mark_settled(connection, incident_id)
     return messages
+
+
+@dataclass(frozen=True)
+class _Due:
+    """An incident to report to some channels. waited: for an acknowledgement, if that is why it is reported."""
+
+    incident: Incident
+    stored: payment_store.StoredIncident
+    channels: tuple[str, ...]
+    waited: dt.timedelta | None = None
+
+    @property
+    def message(self) -> tuple[str, bool, tuple[str, ...]]:
+        """What the incidents of one message have in common."""
+        return self.incident.group_id, self.waited is not None, self.channels
 
 
 def notify_batch(
@@ -124,11 +169,19 @@ def notify_batch(
     return len(fresh)
 
 
-def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetime) -> dict[str, Any]:
+def message(
+    incidents: Sequence[Incident],
+    page_url: str | None,
+    now: dt.datetime,
+    explained: Mapping[str, Sequence[Explained]] = MappingProxyType({}),
+    losses: Losses = BY_SHARE,
+) -> dict[str, Any]:
     """Return the message about some incidents as JSON values, for a channel to format.
 
     title, severity, state (firing while any of them is), page_url, notified_at, incidents (at most `MOST_NAMED`: what,
-    since, until, severity, state, reason, incident_id), left_out.
+    since, until, severity, state, reason, incident_id; where and values if values of dimensions explain it; loss and
+    loss_per_hour if the value of a payment is known), left_out. explained: the values that explain incidents, by
+    incident_id.
     """
     firing = [incident for incident in incidents if incident.state == FIRING]
     worst = CRITICAL if any(incident.severity == CRITICAL for incident in incidents) else incidents[0].severity
@@ -155,6 +208,8 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
                 "severity": incident.severity,
                 "state": incident.state,
                 "reason": incident.reason,
+                **_where(incident, explained.get(incident.incident_id, ())),
+                **_loss(incident, losses),
             }
             for incident in incidents[:MOST_NAMED]
         ],
@@ -162,20 +217,30 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
     }
 
 
-def _write(
-    connection: Connection,
-    group_id: str,
-    pairs: Sequence[tuple[Incident, payment_store.StoredIncident]],
-    channels: Sequence[str],
-    body: Mapping[str, Any],
-    now: dt.datetime,
-) -> None:
-    key = _key(group_id, [(one.incident_id, incident.state, one.notified_times) for incident, one in pairs])
-    enqueue(connection, key, channels, body, now)
-    for incident, one in pairs:
-        payment_store.mark_notified(connection, one.incident_id, incident.state, incident.severity, now)
-        if incident.state != FIRING:
-            payment_store.mark_settled(connection, one.incident_id)
+def _loss(incident: Incident, losses: Losses) -> dict[str, Any]:
+    words = losses.in_words(incident)
+    return {"loss": words, "loss_per_hour": round(losses.per_hour(incident), 2)} if words else {}
+
+
+def _where(incident: Incident, values: Sequence[Explained]) -> dict[str, Any]:
+    if not values:
+        return {}
+    return {"where": in_words(values, incident.series), "values": [one.as_json() for one in values]}
+
+
+def _write(connection: Connection, of_message: Sequence[_Due], body: Mapping[str, Any], now: dt.datetime) -> None:
+    first = of_message[0]
+    sent = [(one.stored.incident_id, one.incident.state, one.stored.notified_times) for one in of_message]
+    group_id = first.incident.group_id if first.waited is None else f"{first.incident.group_id}-waiting"
+    enqueue(connection, _key(group_id, sent), first.channels, body, now)
+    for one in of_message:
+        mark_channels(connection, one.stored.incident_id, one.channels, now)
+        if one.waited is not None:
+            continue
+        state, severity = one.incident.state, one.incident.severity
+        payment_store.mark_notified(connection, one.stored.incident_id, state, severity, now)
+        if state != FIRING:
+            payment_store.mark_settled(connection, one.stored.incident_id)
 
 
 def _is_worse(incident: Incident, one: payment_store.StoredIncident) -> bool:

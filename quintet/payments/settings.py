@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from datetime import date
+from math import inf
 from typing import Annotated
 
 from pydantic import SecretStr
 
+from quintet.payments.dimensions import parse_dimensions
+from quintet.payments.escalation_steps import parse_escalation
 from quintet.payments.opening_hours import parse_holidays, parse_weekly_hours, time_zone
 from quintet.setting_fields import Day, DomainSettings, HttpUrl, ReadableFile, SmtpUrl, read_by, setting
+
+CHANNELS = TEAMS, WEBHOOK, EMAIL, APPRISE = "teams", "webhook", "email", "apprise"
+"""The channels of alerts."""
+
+
+def parse_values(text: str) -> dict[str, float]:
+    """Return the values of a text like `denied 35, volume 50`, by series. Raises ValueError for another form."""
+    found: dict[str, float] = {}
+    for part in text.split(",") if text.strip() else ():
+        series, _, number = part.strip().lower().rpartition(" ")
+        value = float(number)
+        if not series.strip() or series.strip() in found or not 0 <= value < inf:
+            raise ValueError(f"{part.strip()!r} is no series with its value, or the series is named twice")
+        found[series.strip()] = value
+    return found
+
+
+def _escalation(text: str) -> None:
+    parse_escalation(text, CHANNELS)
 
 
 class PaymentsSettings(DomainSettings):
@@ -40,12 +62,44 @@ class PaymentsSettings(DomainSettings):
         "none",
         is_dbt_variable=True,
     )
+    payments_dimensions: Annotated[str, read_by(parse_dimensions)] = setting(
+        "",
+        "Fields by which payments are also counted, at most 8; an incident names the values that explain it.",
+        "names in lower case like merchant, acquirer, issuer, method, country",
+        "none",
+        is_dbt_variable=True,
+    )
     payment_value: float = setting(
         1.0,
         "Value of a payment, in currency: incidents to judge are ordered by the payments that they cost.",
         "a number from 0",
         ge=0,
         allow_inf_nan=False,
+        is_dbt_variable=True,
+    )
+    payments_values: Annotated[str, read_by(parse_values)] = setting(
+        "",
+        "Values of a payment by series, in currency; one that is not named has the mean of its amounts, else "
+        "QUINTET_PAYMENT_VALUE.",
+        "series and numbers like denied 35, volume 50",
+        "none",
+        is_dbt_variable=True,
+    )
+    payments_critical_loss: float | None = setting(
+        None,
+        "Expected loss an hour, in currency, from which an incident is critical.",
+        "a number above 0",
+        "by the share of payers that are affected",
+        gt=0,
+        allow_inf_nan=False,
+        is_dbt_variable=True,
+    )
+    alert_escalation: Annotated[str, read_by(_escalation)] = setting(
+        "",
+        "Channels that are notified later or in some hours only, in the time zone of payments; minutes count from the "
+        "first notification until somebody acknowledges the incident.",
+        "steps like teams | email after 10 | apprise after 30 during mon-fri 18:00-08:00",
+        "all channels at once",
     )
     teams_webhook_url: HttpUrl | None = setting(
         None,

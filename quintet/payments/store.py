@@ -1,4 +1,4 @@
-"""Live payments in the state store: inputs and checkpoints of the detector, points, incidents, silences.
+"""Live payments in the state store: inputs and checkpoints of the detector, points, incidents.
 
 The state of the detector is a checkpoint and the inputs after it: applying them in order restores it.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quintet.payments import verdicts
+from quintet.payments import escalation, losses, silences, slice_tables, verdicts
 from quintet.state.dialect import Script
 from quintet.state.outbox import at_text
 from quintet.state.retention import Retention
@@ -104,6 +104,10 @@ MIGRATIONS = (
     alter table payment_silences add column incident_id text;
     """,
     verdicts.TABLE,
+    slice_tables.TABLES,
+    silences.ADDED_COLUMNS,
+    escalation.TABLE,
+    losses.TABLE,
 )
 """The scripts that create the tables below in the state store."""
 
@@ -115,6 +119,9 @@ RETENTION = (
     Retention("payment_incidents", "People look back at ended ones.", "first_seen_at", "state <> 'firing'"),
     Retention("payment_silences", "People look back at ended ones.", "expires_at"),
     verdicts.RETENTION_OF_TABLE,
+    *slice_tables.RETENTION_OF_TABLES,
+    escalation.RETENTION_OF_TABLE,
+    losses.RETENTION_OF_TABLE,
 )
 """How long the rows of these tables stay."""
 
@@ -158,26 +165,11 @@ class StoredIncident:
     acknowledged_at: dt.datetime | None
     acknowledged_by: str | None
     notified_at: dt.datetime | None
+    first_notified_at: dt.datetime | None
     notified_state: str | None
     notified_severity: str | None
     notified_times: int
     is_settled: bool
-
-
-@dataclass(frozen=True)
-class StoredSilence:
-    """A time without notifications about a series (None: any). Times are UTC.
-
-    window_minutes: how long it lasts each week from the hour at which it starts; None if it does not recur.
-    """
-
-    silence_id: int
-    series: str | None
-    starts_at: dt.datetime
-    expires_at: dt.datetime
-    created_by: str
-    comment: str
-    window_minutes: int | None = None
 
 
 # -- the detector's state ----------------------------------------------------------------------------------------------
@@ -298,7 +290,7 @@ def last_point_minute(store: StateStore) -> int | None:
     return None if minute is None else int(minute)
 
 
-# -- incidents and silences --------------------------------------------------------------------------------------------
+# -- incidents ---------------------------------------------------------------------------------------------------------
 
 
 def save_incident(
@@ -337,8 +329,8 @@ def mark_notified(connection: Connection, incident_id: str, state: str, severity
     """Record that the team was notified of an incident in this state and severity."""
     connection.execute(
         "update payment_incidents set notified_at = ?, notified_state = ?, notified_severity = ?, "
-        "notified_times = notified_times + 1 where incident_id = ?",
-        (at_text(now), state, severity, incident_id),
+        "notified_times = notified_times + 1, first_notified_at = coalesce(first_notified_at, ?) where incident_id = ?",
+        (at_text(now), state, severity, at_text(now), incident_id),
     )
 
 
@@ -359,55 +351,6 @@ def acknowledge(store: StateStore, incident_id: str, who: str, now: dt.datetime)
     return found is not None
 
 
-_REPEATED = dt.timedelta(minutes=1)
-
-
-def add_silence(
-    store: StateStore, series: str | None, starts_at: dt.datetime, expires_at: dt.datetime, who: str, comment: str
-) -> StoredSilence:
-    """Silence a series, or all of them; the same request again within a minute gets the same silence."""
-    with store.write() as connection:
-        for one in silences(store, starts_at):
-            is_same = (one.series, one.created_by, one.comment, one.window_minutes) == (series, who, comment, None)
-            if is_same and max(abs(one.starts_at - starts_at), abs(one.expires_at - expires_at)) < _REPEATED:
-                return one
-        ((silence_id,),) = connection.execute(
-            "insert into payment_silences (series, starts_at, expires_at, created_by, comment) "
-            "values (?, ?, ?, ?, ?) returning silence_id",
-            (series, at_text(starts_at), at_text(expires_at), who, comment),
-        ).fetchall()
-    return StoredSilence(silence_id, series, starts_at, expires_at, who, comment)
-
-
-def end_silence(store: StateStore, silence_id: int, now: dt.datetime) -> bool:
-    """End a silence now; return False if none of this id is active."""
-    with store.write() as connection:
-        cursor = connection.execute(
-            "update payment_silences set expires_at = ? where silence_id = ? and expires_at > ?",
-            (at_text(now), silence_id, at_text(now)),
-        )
-    return cursor.rowcount == 1
-
-
-def silences(store: StateStore, now: dt.datetime) -> list[StoredSilence]:
-    """Return the current and future silences, by their end."""
-    rows = store.read().execute(
-        "select * from payment_silences where expires_at > ? order by expires_at, silence_id", (at_text(now),)
-    )
-    return [
-        StoredSilence(
-            row["silence_id"],
-            row["series"],
-            dt.datetime.fromisoformat(row["starts_at"]),
-            dt.datetime.fromisoformat(row["expires_at"]),
-            row["created_by"],
-            row["comment"],
-            row["window_minutes"],
-        )
-        for row in rows
-    ]
-
-
 def _incident(row: Any) -> StoredIncident:
     def moment(name: str) -> dt.datetime | None:
         return dt.datetime.fromisoformat(row[name]) if row[name] else None
@@ -420,6 +363,7 @@ def _incident(row: Any) -> StoredIncident:
         acknowledged_at=moment("acknowledged_at"),
         acknowledged_by=row["acknowledged_by"],
         notified_at=moment("notified_at"),
+        first_notified_at=moment("first_notified_at"),
         notified_state=row["notified_state"],
         notified_severity=row["notified_severity"],
         notified_times=row["notified_times"],

@@ -7,6 +7,8 @@ from typing import Any
 
 from quintet.cases.kind import Decided
 from quintet.payments.incidents import to_datetime
+from quintet.payments.settings import PaymentsSettings
+from quintet.payments.silences import Silence, add_silence, end_silences_of, weekly_window
 from quintet.state.outbox import at_text
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
@@ -52,9 +54,8 @@ RECORDED = (
 )
 
 _MARGIN = dt.timedelta(hours=1)
-"""Silenced before and after the hours of an expected incident: it may shift, also with daylight saving time."""
+"""Silenced before and after the hours of an expected incident, which may shift."""
 
-_WEEK = dt.timedelta(days=7)
 _LASTS = dt.timedelta(days=91)
 """How long an expected incident is silenced before a person has to confirm that it still is."""
 
@@ -83,10 +84,7 @@ def act(connection: Connection, given: Decided) -> None:
             given.decided_by,
         ),
     )
-    connection.execute(
-        "update payment_silences set expires_at = ? where incident_id = ? and expires_at > ?",
-        (at_text(given.decided_at), given.subject_id, at_text(given.decided_at)),
-    )
+    end_silences_of(connection, given.subject_id, given.decided_at)
     if given.verdict == EXPECTED and row is not None:
         _silence_weekly(connection, given, row)
 
@@ -95,22 +93,18 @@ def _silence_weekly(connection: Connection, given: Decided, row: Any) -> None:
     started = to_datetime(row["started_minute"]).replace(tzinfo=dt.UTC)
     ended = given.decided_at if row["ended_minute"] is None else to_datetime(row["ended_minute"]).replace(tzinfo=dt.UTC)
     window = min(ended - started + 2 * _MARGIN, _LONGEST_WINDOW)
-    first = started - _MARGIN
-    weeks = max(0, (given.decided_at - first) // _WEEK)
-    connection.execute(
-        "insert into payment_silences "
-        "(series, starts_at, expires_at, created_by, comment, window_minutes, incident_id) "
-        "values (?, ?, ?, ?, ?, ?, ?)",
-        (
-            row["series"],
-            at_text(first + weeks * _WEEK),
-            at_text(given.decided_at + _LASTS),
-            given.decided_by,
-            given.reason[:300],
-            int(window.total_seconds() // 60),
-            given.subject_id,
-        ),
+    zone = given.settings.of(PaymentsSettings).payments_time_zone
+    weekly = weekly_window(started - _MARGIN, int(window.total_seconds() // 60), zone)
+    silence = Silence(
+        row["series"],
+        given.decided_at,
+        given.decided_at + _LASTS,
+        given.decided_by,
+        given.reason[:300],
+        weekly=weekly,
+        time_zone=zone,
     )
+    add_silence(connection, silence, given.subject_id)
 
 
 def _minute_text(minute: int | None) -> str | None:

@@ -157,25 +157,38 @@ class ReportsContext(TypedDict):
 
 
 class SilenceWords(TypedDict):
-    """An active silence in words."""
+    """A silence that is active or to begin, in words."""
 
     id: int
     what: str
-    until: str
+    when: str
+    is_active: bool
     who: str
     comment: str
+
+
+class SilenceForm(TypedDict):
+    """The choices of the form of a silence: minutes to words, series and dimensions with their names."""
+
+    durations: Mapping[int, str]
+    series: Sequence[tuple[str, str]]
+    severities: Sequence[str]
+    dimensions: Sequence[tuple[str, str]]
+    time_zone: str
 
 
 class PaymentsContext(TypedDict):
     """Payments, live or of a day.
 
     figures: the HTML of each figure by its name. series: names of the figures of series. incidents: as in the API, with
-    `name`. silence_for: minutes to words. silence_series: series and name. checkout_sentences: whether an hour is
-    marked, and the words.
+    `name` and `explained`. checkout_sentences: whether
+    an hour is marked, and the words. values: the payments by the chosen dimension, with a sentence about them.
     """
 
     filters: FilterBar
     announcement: str
+    values: Table | None
+    values_note: str
     is_live: bool
     day: str
     states: Sequence[SeriesState]
@@ -187,8 +200,7 @@ class PaymentsContext(TypedDict):
     incidents: Sequence[Mapping[str, Any]]
     incidents_url: str
     silences: Sequence[SilenceWords]
-    silence_for: Mapping[int, str]
-    silence_series: Sequence[tuple[str, str]]
+    silence_form: SilenceForm
     can_handle: bool
     checkout_sentences: Sequence[tuple[bool, str]]
     messages: Table

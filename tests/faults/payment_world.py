@@ -21,7 +21,8 @@ from quintet.domains import open_state_store
 from quintet.embedded.processes import free_port
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import to_datetime
-from quintet.payments.monitor import Item, Monitor
+from quintet.payments.items import Item
+from quintet.payments.monitor import Monitor
 from quintet.state.store import StateStore
 from tests.command import Python
 from tests.unit.payments.teams import Receiver

@@ -241,6 +241,10 @@ def test_only_the_settings_that_models_read_are_dbt_variables() -> None:
         "payments_time_zone": "UTC",
         "payments_opening_hours": "",  # not set
         "payments_holidays": "",
+        "payments_dimensions": "",
+        "payment_value": "1.0",
+        "payments_values": "",
+        "payments_critical_loss": "",
     }
 
 

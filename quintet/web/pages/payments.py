@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -26,8 +25,9 @@ from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.addresses import prefix_of, redirect
 from quintet.web.audit import audited
 from quintet.web.contexts import PaymentsContext
-from quintet.web.forms import as_request_fault, whole_number
 from quintet.web.pages.downloads import csv_answer
+from quintet.web.pages.payments_silences import silence_form, silences_in_words
+from quintet.web.pages.payments_values import value_filters, values_table, with_links
 from quintet.web.pages.payments_words import (
     MESSAGE_COLUMNS,
     ORDER,
@@ -41,7 +41,7 @@ from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Option, Panel, Table, render_figure, static_version
 from quintet.web.routes.payments import acknowledge_incident, all_incidents
-from quintet.web.routes.payments_models import IncidentId, SilenceId, SilenceRequest
+from quintet.web.routes.payments_models import IncidentId
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -57,7 +57,6 @@ _MOST_MINUTES = 30
 """The most rows of a figure's table on the page."""
 _SPANS = {"checkout": 8, "evaluation": 12}
 """The figures that are not of a series, with their columns of twelve."""
-_SILENCES = {60: "1 hour", 240: "4 hours", 1_440: "1 day", 10_080: "1 week"}
 
 
 @router.get(PATH)
@@ -86,8 +85,13 @@ def payments(request: Request) -> Response:
             else []
         )
         messages = last_messages_frame(service)
+        values, values_note = values_table(request) if chosen == LIVE else (None, "")
         context: PaymentsContext = {
-            "filters": FilterBar(PATH, [_day_filter(days, chosen), _file_filter(files, source_file)]),
+            "filters": FilterBar(
+                PATH, [_day_filter(days, chosen), _file_filter(files, source_file), *value_filters(request)]
+            ),
+            "values": values,
+            "values_note": values_note,
             "announcement": counted(len(rows), "incident"),
             "is_live": chosen == LIVE,
             "day": chosen,
@@ -97,14 +101,12 @@ def payments(request: Request) -> Response:
             "series": [name for name in figures if name.startswith("series-")],
             "series_count": len(_series_of(points)),
             "figures": figures,
-            "incidents": [row | {"name": series_name(row["series"])} for row in rows[:_MOST_INCIDENTS]],
-            "silences": [
-                {"id": one.silence_id, "what": series_name(one.series) if one.series else "all series",
-                 "until": f"{one.expires_at:%Y-%m-%d %H:%M} UTC", "who": one.created_by, "comment": one.comment}
-                for one in payment_store.silences(service.store, now)
+            "incidents": [
+                row | {"name": series_name(row["series"]), "explained": with_links(row)}
+                for row in rows[:_MOST_INCIDENTS]
             ],
-            "silence_for": _SILENCES,
-            "silence_series": [(name, series_name(name)) for name in (*ORDER, FEED)],
+            "silences": silences_in_words(request, now),
+            "silence_form": silence_form(request),
             "can_handle": request.state.key.allows("payments:handle"),
             "checkout_sentences": _checkout_sentences(cursor, source_file),
             "messages": Table(
@@ -142,33 +144,6 @@ def acknowledge(request: Request, incident_id: IncidentId) -> Response:
     """Acknowledge an incident and return to the page."""
     acknowledge_incident(request, incident_id)
     return redirect(request, f"{PATH}#incidents")
-
-
-@handling.post(f"{PATH}/silences")
-@audited("silences.begin")
-async def silence(request: Request) -> Response:
-    """Silence a series for a while and return to the page."""
-    service = service_of(request)
-    form = await request.form()
-    text, comment = str(form.get("minutes", "")), str(form.get("comment", ""))[:300]
-    minutes = whole_number(text, max(_SILENCES))
-    if minutes not in _SILENCES:
-        raise ProblemError(422, f"minutes is {text[:20]!r}; choose one of {', '.join(map(str, _SILENCES))}")
-    with as_request_fault("form"):
-        given = SilenceRequest(series=str(form.get("series", "")) or None, minutes=minutes, comment=comment)
-    now = service.clock()
-    until = now + dt.timedelta(minutes=given.minutes)
-    payment_store.add_silence(service.store, given.series, now, until, request.state.key.name, given.comment)
-    return redirect(request, f"{PATH}#silences")
-
-
-@handling.post(f"{PATH}/silences/{{silence_id}}/end")
-@audited("silences.end")
-def end_silence(request: Request, silence_id: SilenceId) -> Response:
-    """End a silence and return to the page."""
-    service = service_of(request)
-    payment_store.end_silence(service.store, silence_id, service.clock())
-    return redirect(request, f"{PATH}#silences")
 
 
 def _snapshot(stack: ExitStack, service: Any) -> Snapshot | None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from quintet.payments.channels import CHANNELS
 from quintet.payments.detector import STATUSES
 from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
+from quintet.payments.settings import CHANNELS
 from quintet.presentation.design import Column
 from quintet.presentation.wording import counted, lasting
 from quintet.state.outbox import last_messages

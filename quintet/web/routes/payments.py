@@ -9,27 +9,25 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import duckdb
-from fastapi import Body, Query, Request
-from pydantic import (
-    ValidationError,
-)
+from fastapi import Query, Request
 from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response
 
+from quintet.payments import slices
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import WITHDRAWN, Incident, to_datetime, to_minute
+from quintet.payments.items import Verdict
 from quintet.payments.live import MonitorService, as_json, incident_as_json, moment
-from quintet.payments.monitor import AHEAD, Item, Verdict, is_ahead, point_of
+from quintet.payments.monitor import point_of
 from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError, records
 from quintet.web.addresses import route_path
 from quintet.web.audit import audited, not_audited
-from quintet.web.problems import Fault, ProblemError
+from quintet.web.problems import ProblemError
+from quintet.web.routes.payments_items import items_of
 from quintet.web.routes.payments_models import (
     BODY,
     EARLIEST,
-    ITEMS,
-    MOST_ITEMS,
     Acknowledged,
     IncidentId,
     IncidentPage,
@@ -37,10 +35,6 @@ from quintet.web.routes.payments_models import (
     MinuteQuery,
     PointPage,
     Recommendations,
-    SilenceId,
-    SilencePage,
-    SilenceRequest,
-    SilenceRow,
 )
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
@@ -51,50 +45,13 @@ writing = guarded_router("payments:write", prefix="/v1/payments", tags=["payment
 handling = guarded_router("payments:handle", prefix="/v1/payments", tags=["payments"])
 FIRST_ROUTERS, ROUTERS = (writing,), (router, handling)
 
-_MOST_FAULTS = 20
 _PING_SECONDS = 15
+_VALUES_OF_FILES = (
+    "select incident_id, dimension, value, observed, expected, share, p_value from marts.fct_payment_incident_values "
+    "order by incident_id, place"
+)
 _RECHECK_SECONDS = 2.0
 """How long a stream may outlive its key or session while nothing happens."""
-
-
-def items_of(body: Any, now: dt.datetime) -> list[Item]:
-    """Return the items of a body: one, a list, or `{"items": […]}`. Raises ProblemError 413, or 422 with each fault."""
-    if isinstance(body, dict) and set(body) == {"items"}:
-        body = body["items"]
-    given = body if isinstance(body, list) else [body]
-    if len(given) > MOST_ITEMS:
-        raise ProblemError(413, f"{len(given):,} items in one request; send at most {MOST_ITEMS:,} at a time")
-    if not given:
-        raise ProblemError(422, "the list is empty; send at least one item")
-    try:
-        items = [one.item() for one in ITEMS.validate_python(given)]
-    except ValidationError as error:
-        faults = [
-            Fault(where=".".join(["body", *(str(part) for part in found["loc"])]), what=found["msg"])
-            for found in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise _refused(faults) from None
-    ahead = [place for place, item in enumerate(items) if is_ahead(item.minute, now)]
-    if ahead:
-        clock = f"the service's clock is at {now:%Y-%m-%d %H:%M} UTC"
-        raise _refused(
-            [
-                Fault(
-                    where=f"body.{place}.minute_at",
-                    what=f"{to_datetime(items[place].minute):%Y-%m-%d %H:%M} UTC has not begun: {clock} "
-                    f"({AHEAD.total_seconds():.0f} s ahead are allowed). Send times with their zone, like +02:00",
-                )
-                for place in ahead
-            ]
-        )
-    return items
-
-
-def _refused(faults: Sequence[Fault]) -> ProblemError:
-    shown = list(faults[:_MOST_FAULTS])
-    more = f"; and {len(faults) - len(shown):,} more faults" if len(faults) > len(shown) else ""
-    detail = "no item was stored: " + "; ".join(f"{fault.where}: {fault.what}" for fault in shown[:3]) + more
-    return ProblemError(422, detail, errors=shown)
 
 
 def _live(request: Request) -> MonitorService:
@@ -142,10 +99,11 @@ async def transactions(request: Request) -> Response:
     """Store minute counts or single transactions, one or many, and recommend for each whether to alert.
 
     Sending an item again changes nothing; one up to fifteen minutes late is scored again. All items are stored or none.
+    An item may also have the fields that `QUINTET_PAYMENTS_DIMENSIONS` names, such as `merchant`, each a text.
     """
     service = service_of(request)
     try:
-        items = items_of(await _json_body(request), service.clock())
+        items = items_of(await _json_body(request), service.clock(), _live(request).monitor.dimensions)
     except ProblemError:
         _live(request).self_test.note(False)  # a clock that is wrong refuses all counts as ahead of it
         raise
@@ -201,11 +159,15 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
     found: dict[str, dict[str, Any]] = {}
     snapshot_id = None
     notes = {one.incident_id: one for one in payment_store.incidents(service.store)}
+    explained = {key: [one.as_json() for one in values] for key, values in slices.explanations(service.store).items()}
+    of_files: dict[str, list[dict[str, Any]]] = {}
+    losses = service.of(PaymentsService).live.monitor.losses
     if source in ("all", "batch"):
         try:
             with service.snapshots.read() as snapshot:
                 snapshot_id = snapshot.snapshot_id
                 rows = records(snapshot.cursor.execute("select * from marts.fct_payment_incidents"))
+                of_files = _values_of_files(snapshot.cursor)
         except (NoSnapshotError, duckdb.CatalogException):  # no file was scored yet
             rows = []
         for row in rows:
@@ -218,15 +180,29 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
     if source in ("all", "live"):
         for one in notes.values():
             if one.source == payment_store.LIVE:
-                found[one.incident_id] = {"source": "live", **incident_as_json(Incident(**one.fields))}
+                incident = Incident(**one.fields)
+                loss = losses.in_words(incident) or None
+                found[one.incident_id] = {"source": "live", **incident_as_json(incident), "loss": loss}
     for incident_id, row in found.items():
         note = notes.get(incident_id)
         acknowledged = note.acknowledged_at if note else None
         row["acknowledged_at"] = acknowledged.isoformat(timespec="seconds") if acknowledged else None
         row["acknowledged_by"] = note.acknowledged_by if note else None
         row["notified_times"] = note.notified_times if note else 0
+        row["values"] = explained.get(incident_id) or of_files.get(incident_id, [])
     ordered = sorted(found.values(), key=lambda row: (row["started_at"], row["incident_id"]), reverse=True)
     return ordered, snapshot_id
+
+
+def _values_of_files(cursor: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
+    try:
+        rows = records(cursor.execute(_VALUES_OF_FILES))
+    except duckdb.CatalogException:  # a snapshot of a version without dimensions
+        return {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row.pop("incident_id"), []).append(row)
+    return found
 
 
 @router.get("/minutes", response_model=PointPage)
@@ -309,37 +285,6 @@ async def stream(request: Request) -> EventSourceResponse:
     return EventSourceResponse(events(), ping=_PING_SECONDS, headers={"cache-control": "no-store"})
 
 
-@router.get("/silences", response_model=SilencePage)
-def silences(request: Request) -> Response:
-    """List the active silences."""
-    service = service_of(request)
-    items = [_silence(one) for one in payment_store.silences(service.store, service.clock())]
-    return JSONResponse({"items": items, "next_page_token": None, "snapshot": None})
-
-
-@handling.post("/silences/begin", response_model=SilenceRow)
-@audited("silences.begin")
-def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Response:
-    """Silence a series, or all of them, for some minutes."""
-    service = service_of(request)
-    now = service.clock()
-    who = request.state.key.name
-    until = now + dt.timedelta(minutes=given.minutes)
-    return JSONResponse(
-        _silence(payment_store.add_silence(service.store, given.series, now, until, who, given.comment))
-    )
-
-
-@handling.post("/silences/{silence_id}/end", response_model=SilencePage)
-@audited("silences.end")
-def end_silence(request: Request, silence_id: SilenceId) -> Response:
-    """End a silence early."""
-    service = service_of(request)
-    if not payment_store.end_silence(service.store, silence_id, service.clock()):
-        raise ProblemError(404, f"there is no active silence {silence_id}")
-    return silences(request)
-
-
 @handling.post("/incidents/{incident_id}/acknowledge", response_model=Acknowledged)
 @audited("incidents.acknowledge")
 def acknowledge(request: Request, incident_id: IncidentId) -> Response:
@@ -362,14 +307,3 @@ def acknowledge_incident(request: Request, incident_id: str) -> payment_store.St
     if one is None:
         raise ProblemError(404, f"there is no incident {incident_id} of the live feed")
     return one
-
-
-def _silence(one: payment_store.StoredSilence) -> dict[str, Any]:
-    return {
-        "silence_id": one.silence_id,
-        "series": one.series,
-        "starts_at": one.starts_at.isoformat(timespec="seconds"),
-        "expires_at": one.expires_at.isoformat(timespec="seconds"),
-        "created_by": one.created_by,
-        "comment": one.comment,
-    }

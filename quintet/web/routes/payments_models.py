@@ -22,14 +22,12 @@ from pydantic import (
 from quintet.payments.auth_codes import status_of
 from quintet.payments.detector import LARGEST_COUNT
 from quintet.payments.incidents import to_minute
-from quintet.payments.monitor import Item
+from quintet.payments.items import Item
 from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from quintet.web.times import BusinessDay, RecordedMoment
 
 MOST_ITEMS = 10_000
 """The most items of one request."""
-
-LONGEST_SILENCE = dt.timedelta(days=30)
 
 EARLIEST = dt.datetime(2000, 1, 1)
 _MINUTE_OF_DAY = re.compile(r"(\d{1,2})(?:h ?|:)(\d{2})")
@@ -47,6 +45,9 @@ class _Timed(BaseModel):
         validation_alias=AliasChoices("minute_at", "timestamp", "time"),
         description="The minute, or a time in it: ISO 8601, UTC without a zone. Or `14h 31` of `day`.",
         examples=["2024-01-01T14:31:00Z"],
+    )
+    amount: float | None = Field(
+        None, ge=0, le=1e15, allow_inf_nan=False, description="The amount of all that the item counts, in currency."
     )
     day: BusinessDay | None = Field(
         None, description="The day of a minute like `14h 31`, UTC.", examples=["2024-01-01"]
@@ -83,7 +84,7 @@ class MinuteCount(_Timed):
 
     def item(self) -> Item:
         """Return the item in the monitor's form."""
-        return Item(self.minute(), self.status.strip().lower(), self.count)
+        return Item(self.minute(), self.status.strip().lower(), self.count, amount=self.amount)
 
 
 class Transaction(_Timed):
@@ -111,7 +112,7 @@ class Transaction(_Timed):
     def item(self) -> Item:
         """Return the item in the monitor's form."""
         status = status_of(self.auth_code) if self.auth_code else (self.status or "").strip().lower()
-        return Item(self.minute(), status, 1, self.transaction_id)
+        return Item(self.minute(), status, 1, self.transaction_id, self.amount)
 
 
 def _kind(value: Any) -> str:
@@ -182,6 +183,17 @@ class IncidentQuery(BaseModel):
     page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the previous page.")
 
 
+class ExplainingValue(BaseModel):
+    """A value of a dimension that explains a part of an incident."""
+
+    dimension: str
+    value: str
+    observed: int
+    expected: float
+    share: float = Field(description="Of the excess over what is expected; of the volume, of what is missing.")
+    p_value: float = Field(description="Probability of as much by chance if the incident affected all values alike.")
+
+
 class IncidentRow(BaseModel):
     """An incident; ended_at is null while it is open."""
 
@@ -199,6 +211,8 @@ class IncidentRow(BaseModel):
     reason: str
     acknowledged_at: str | None
     acknowledged_by: str | None
+    loss: str | None = Field(None, description="The expected loss in words, if the value of a payment is known.")
+    values: list[ExplainingValue] = Field(description="The values that explain it, at most five.")
 
 
 class IncidentPage(BaseModel):
@@ -247,35 +261,6 @@ class PointPage(BaseModel):
     snapshot: str | None
 
 
-class SilenceRequest(BaseModel):
-    """A series to silence, and for how long."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    series: Text | None = Field(None, description="A status, `volume` or `feed`; null for all.")
-    minutes: int = Field(ge=1, le=int(LONGEST_SILENCE.total_seconds() // 60), description="How long, from now.")
-    comment: str = Field("", max_length=300)
-
-
-class SilenceRow(BaseModel):
-    """A silence."""
-
-    silence_id: int
-    series: str | None
-    starts_at: str
-    expires_at: str
-    created_by: str
-    comment: str
-
-
-class SilencePage(BaseModel):
-    """The active silences, by their end."""
-
-    items: list[SilenceRow]
-    next_page_token: None
-    snapshot: None
-
-
 class Acknowledged(BaseModel):
     """Who acknowledged an incident, and when."""
 
@@ -285,4 +270,3 @@ class Acknowledged(BaseModel):
 
 
 IncidentId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
-SilenceId = Annotated[int, Path(ge=1, le=2**53)]

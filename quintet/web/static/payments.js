@@ -6,7 +6,7 @@ const SHOWN_MINUTES = 180;
 const MINUTE_MILLISECONDS = 60_000;
 const DRAW_MILLISECONDS = 250;
 const REFRESH_MILLISECONDS = 500;
-const REFRESHED = ["now", "incidents", "last-hour", "silences", "messages"];
+const REFRESHED = ["now", "incidents", "values", "last-hour", "silences", "messages"];
 
 const results = document.querySelector("#results[data-stream]");
 const announcer = document.getElementById("announcer");

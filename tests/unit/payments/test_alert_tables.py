@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from quintet.payments.alert_tables import (
+    ALERT_TABLES,
     EVALUATION_TABLES,
     compare,
     write_alerts,
@@ -26,6 +27,10 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.execute("create schema intermediate; create schema ml")
     connection.execute(
         "create table intermediate.int_payment_hours as select 'UTC' as time_zone, '' as opening_hours, '' as holidays"
+    )
+    connection.execute(
+        "create table intermediate.int_payment_settings as "
+        "select '' as dimensions, '1.0' as default_value, '' as series_values, '' as critical_loss"
     )
     yield connection
     connection.close()
@@ -47,6 +52,20 @@ def test_the_order_of_rows_changes_no_point_and_no_incident(warehouse: duckdb.Du
     assert rows["ml.payment_incidents"] > 0
     for table, frame in tables.items():
         pd.testing.assert_frame_equal(warehouse.execute(f"from {table}").df(), frame)
+
+
+def test_incidents_of_files_get_their_severity_from_the_loss_that_is_set(warehouse: duckdb.DuckDBPyConnection):
+    fill(warehouse, transaction_minutes(WORLD, 5)[0])
+    write_alerts(warehouse)
+    by_share = warehouse.execute("select incident_id, severity from ml.payment_incidents order by all").fetchall()
+    warehouse.execute("update intermediate.int_payment_settings set critical_loss = '1e9', series_values = 'denied 5'")
+    write_alerts(warehouse)
+    by_loss = warehouse.execute("select incident_id, severity from ml.payment_incidents order by all").fetchall()
+
+    assert [one for one, _ in by_loss] == [one for one, _ in by_share]
+    assert "critical" in {severity for _, severity in by_share}
+    assert {severity for _, severity in by_loss} == {"warning"}
+    assert warehouse.execute("select count(*) from ml.payment_incident_values").fetchall() == [(0,)]
 
 
 def test_no_approvals_are_missed_outside_the_hours_that_are_set(warehouse: duckdb.DuckDBPyConnection):
@@ -76,7 +95,7 @@ def test_without_minutes_there_are_tables_without_rows(warehouse: duckdb.DuckDBP
     minutes, _ = transaction_minutes(WORLD, 5)
     fill(warehouse, minutes.iloc[:0])
 
-    assert write_alerts(warehouse) == {"ml.payment_points": 0, "ml.payment_incidents": 0}
+    assert write_alerts(warehouse) == dict.fromkeys(ALERT_TABLES, 0)
 
 
 def test_checkout_hours_are_judged_and_replaced(warehouse: duckdb.DuckDBPyConnection):

@@ -17,10 +17,8 @@ from quintet.payments.incidents import (
     Incident,
     Notification,
     Point,
-    Silence,
     advance,
     is_due,
-    is_silenced,
     to_minute,
 )
 
@@ -130,38 +128,33 @@ def firing() -> Incident:
 
 
 def test_the_team_is_notified_once_and_again_after_four_hours():
-    assert is_due(firing(), None, [], NOON)
+    assert is_due(firing(), None, NOON)
     sent = Notification(NOON, FIRING)
-    assert not is_due(firing(), sent, [], NOON + timedelta(hours=3, minutes=59))
-    assert is_due(firing(), sent, [], NOON + timedelta(hours=4))
+    assert not is_due(firing(), sent, NOON + timedelta(hours=3, minutes=59))
+    assert is_due(firing(), sent, NOON + timedelta(hours=4))
 
 
 def test_an_acknowledged_incident_is_not_repeated_but_its_end_is_reported():
     sent = Notification(NOON, FIRING, acknowledged_at=NOON)
     much_later = NOON + timedelta(hours=9)
 
-    assert not is_due(firing(), sent, [], much_later)
-    assert is_due(firing()._replace(state=RESOLVED), sent, [], much_later)
-    assert is_due(firing()._replace(state=WITHDRAWN), sent, [], much_later)
+    assert not is_due(firing(), sent, much_later)
+    assert is_due(firing()._replace(state=RESOLVED), sent, much_later)
+    assert is_due(firing()._replace(state=WITHDRAWN), sent, much_later)
 
 
 def test_the_end_of_an_unreported_incident_is_not_reported():
-    assert not is_due(firing()._replace(state=RESOLVED), None, [], NOON)
+    assert not is_due(firing()._replace(state=RESOLVED), None, NOON)
 
 
 def test_the_end_is_reported_once():
-    assert not is_due(firing()._replace(state=RESOLVED), Notification(NOON, RESOLVED), [], NOON + timedelta(hours=9))
+    assert not is_due(firing()._replace(state=RESOLVED), Notification(NOON, RESOLVED), NOON + timedelta(hours=9))
 
 
 def test_a_pending_incident_is_never_reported():
-    assert not is_due(firing()._replace(state=PENDING), None, [], NOON)
+    assert not is_due(firing()._replace(state=PENDING), None, NOON)
 
 
-@pytest.mark.parametrize(
-    ("series", "hour", "answer"), [("failed", 12, True), (None, 12, True), ("denied", 12, False), ("failed", 13, False)]
-)
-def test_a_silence_covers_its_series_until_it_expires(series: str | None, hour: int, answer: bool):
-    silence = Silence(series, NOON, NOON + timedelta(hours=1))
-
-    assert is_silenced(firing(), [silence], NOON.replace(hour=hour)) is answer
-    assert is_due(firing(), None, [silence], NOON.replace(hour=hour)) is not answer
+def test_nothing_is_reported_while_it_is_silent():
+    assert not is_due(firing(), None, NOON, is_silent=True)
+    assert not is_due(firing()._replace(state=RESOLVED), Notification(NOON, FIRING), NOON, is_silent=True)

@@ -16,8 +16,8 @@ from quintet.domains import open_state_store
 from quintet.payments import live as live_module
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import to_minute
+from quintet.payments.items import Item
 from quintet.payments.live import Event, MonitorService
-from quintet.payments.monitor import Item
 from quintet.payments.self_test import CHANNEL
 from quintet.state.outbox import enqueue, last_messages
 from quintet.state.store import StateStore

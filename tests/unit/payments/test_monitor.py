@@ -18,7 +18,8 @@ from quintet.payments import monitor as module
 from quintet.payments import store as payment_store
 from quintet.payments.backtest import detect_batch
 from quintet.payments.incidents import to_minute
-from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
+from quintet.payments.items import Item
+from quintet.payments.monitor import ALERT, OK, Monitor, is_ahead
 from quintet.state.faults import StateUnavailableError
 from quintet.state.store import StateStore
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from quintet.payments import store as payment_store
 from quintet.payments.backtest import incident_frame
 from quintet.payments.incidents import FIRING, RESOLVED, WITHDRAWN, Incident, to_minute
 from quintet.payments.notifications import GROUP_WAIT, MOST_NAMED, message, notify, notify_batch
+from quintet.payments.silences import Silence, add_silence, end_silence
 from quintet.state.outbox import Message, last_messages
 from quintet.state.store import StateStore
 
@@ -31,6 +33,13 @@ def happen(store: StateStore, *incidents: Incident, at: dt.datetime = NOW) -> No
     with store.write() as connection:
         for one in incidents:
             payment_store.save_incident(connection, one.incident_id, payment_store.LIVE, list(one), at)
+
+
+def silence(
+    store: StateStore, series: str | None, starts_at: dt.datetime, expires_at: dt.datetime, **given: Any
+) -> Silence:
+    with store.write() as connection:
+        return add_silence(connection, Silence(series, starts_at, expires_at, **given))
 
 
 def newly_sent(store: StateStore, at: dt.datetime, channels: tuple[str, ...] = ("teams",)) -> list[Message]:
@@ -124,7 +133,7 @@ def test_an_incident_that_ended_within_the_wait_is_reported_once(store: StateSto
 
 def test_a_silence_suppresses_its_series_until_it_expires(store: StateStore) -> None:
     happen(store, incident("denied"), incident("failed"))
-    payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
+    silence(store, "denied", NOW, NOW + HOUR)
 
     assert [one.body["incidents"][0]["series"] for one in newly_sent(store, NOW + HOUR / 2)] == ["failed"]
     assert [one.body["incidents"][0]["series"] for one in newly_sent(store, NOW + HOUR)] == ["denied"]
@@ -151,7 +160,7 @@ def test_an_incident_that_is_critical_from_the_start_is_reported_once(store: Sta
 def test_a_silence_holds_an_escalation_back(store: StateStore) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
-    payment_store.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")
+    silence(store, None, NOW, NOW + HOUR)
     happen(store, incident(severity="critical"))
 
     assert newly_sent(store, NOW + HOUR / 2) == []
@@ -161,7 +170,7 @@ def test_a_silence_holds_an_escalation_back(store: StateStore) -> None:
 def test_an_end_within_a_silence_is_reported_after_it(store: StateStore) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
-    payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
+    silence(store, "denied", NOW, NOW + HOUR)
     happen(store, incident(state=RESOLVED))
 
     assert newly_sent(store, NOW + HOUR / 2) == []
@@ -170,7 +179,7 @@ def test_an_end_within_a_silence_is_reported_after_it(store: StateStore) -> None
 
 
 def test_an_incident_that_began_and_ended_within_a_silence_is_never_reported(store: StateStore) -> None:
-    payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
+    silence(store, "denied", NOW, NOW + HOUR)
     happen(store, incident())
     happen(store, incident(state=RESOLVED))
 
@@ -180,11 +189,11 @@ def test_an_incident_that_began_and_ended_within_a_silence_is_never_reported(sto
 
 def test_an_ended_silence_suppresses_nothing(store: StateStore) -> None:
     happen(store, incident())
-    silence = payment_store.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")
+    made = silence(store, None, NOW, NOW + HOUR)
 
     assert newly_sent(store, NOW + HOUR / 4) == []
-    assert payment_store.end_silence(store, silence.silence_id, NOW + HOUR / 2)
-    assert not payment_store.end_silence(store, silence.silence_id, NOW + HOUR / 2)
+    assert end_silence(store, made.silence_id, NOW + HOUR / 2)
+    assert not end_silence(store, made.silence_id, NOW + HOUR / 2)
     assert len(newly_sent(store, NOW + HOUR / 2)) == 1
 
 

@@ -10,7 +10,8 @@ import pytest
 from quintet.domains import open_state_store
 from quintet.payments.backtest import detect_batch
 from quintet.payments.incidents import Point, to_minute
-from quintet.payments.monitor import Item, Monitor
+from quintet.payments.items import Item
+from quintet.payments.monitor import Monitor
 from quintet.payments.point_rules import apply_rules
 from quintet.rules.store import RuleChange, record_change
 from tests.unit.payments.ruled_minutes import evaluator, minutes

@@ -12,7 +12,8 @@ import pytest
 from quintet.cases.kind import Decided
 from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
-from quintet.payments.incidents import RESOLVED, Incident, Silence, is_silenced, to_minute
+from quintet.payments.incidents import RESOLVED, Incident, to_minute
+from quintet.payments.silences import is_silenced, silences
 from quintet.payments.verdicts import EXPECTED, FALSE, act
 from quintet.settings import load_settings
 from quintet.state.store import StateStore
@@ -39,11 +40,6 @@ def give(store: StateStore, verdict: str, incident_id: str = INCIDENT.incident_i
     given = Decided("c", 2, incident_id, None, 1.0, verdict, None, "night batch", "Ana", DECIDED, load_settings({}))
     with store.write() as connection:
         act(connection, given)
-
-
-def silences(store: StateStore, at: dt.datetime) -> list[Silence]:
-    found = payment_store.silences(store, at)
-    return [Silence(one.series, one.starts_at, one.expires_at, one.window_minutes) for one in found]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def store(place: StatePlace) -> StateStore:
             for state in ("firing", "resolved"):
                 connection.execute(
                     "insert into payment_incidents values (?, 'live', 'denied', ?, 1, 1, 1, 0, 'warning', 6, 1, 9, 1, "
-                    "'rule', 'g', null, ?, null, null, null, null, 0, 0, null)",
+                    "'rule', 'g', null, ?, null, null, null, null, 0, 0, null, null)",
                     (f"{name} {state}", state, at),
                 )
         connection.execute("update outbox set state = 'sent' where key like '% sent'")
@@ -88,7 +88,7 @@ def test_old_rows_go_and_what_is_still_of_use_stays(store: StateStore) -> None:
     removed = prune(store, RETENTION, NOW, 400)
     assert removed == {
         "sessions": 2, "outbox": 1, "report_runs": 1, "payment_incidents": 1, "payment_silences": 1,
-        "abuse_rule_verdicts": 0, "report_schedules": 0,
+        "abuse_rule_verdicts": 0, "report_schedules": 0, "payment_incident_values": 0, "payment_notified_channels": 0,
     }  # fmt: skip
     assert left(store, "key", "outbox") == ["new sent", "new waiting", "old waiting"]
     assert left(store, "session_sha256", "sessions") == ["open"]

@@ -15,7 +15,7 @@ from quintet.cases import store as case_store
 from quintet.cases.changes import Author, ConflictError, assign
 from quintet.cases.kind import Subject
 from quintet.domains import open_state_store
-from quintet.payments.store import add_silence, end_silence, silences
+from quintet.payments.store import end_silence, silences
 from quintet.promotions.feedback import ContradictionError, confirm
 from quintet.promotions.store import Label, all_labels
 from quintet.state.audit import Entry, last_entries, problem_of_chain, record
@@ -75,17 +75,18 @@ def test_of_opposite_labels_one_is_refused(services: list[StateStore]) -> None:
 def test_the_same_silence_begins_once_and_another_begins_as_well(services: list[StateStore]) -> None:
     def begin(store: StateStore, which: int) -> Any:
         starts = NOW + dt.timedelta(seconds=which)  # clocks are apart
-        return add_silence(store, "denied", starts, starts + dt.timedelta(hours=1), "Ana", "maintenance").silence_id
+        silence = Silence("denied", starts, starts + dt.timedelta(hours=1), "Ana", "maintenance")
+        return request_silence(store, silence).silence_id
 
     assert len(set(at_once(services, begin))) == 1
     others = [("failed", "Ana", "maintenance", 1), ("denied", "Bob", "maintenance", 1), ("denied", "Ana", "again", 1)]
     for series, who, comment, hours in [*others, ("denied", "Ana", "maintenance", 2)]:
-        add_silence(services[0], series, NOW, NOW + dt.timedelta(hours=hours), who, comment)
+        request_silence(services[0], Silence(series, NOW, NOW + dt.timedelta(hours=hours), who, comment))
     assert len(silences(services[1], NOW + dt.timedelta(minutes=5))) == 1 + len(others) + 1
 
 
 def test_a_silence_ends_once(services: list[StateStore]) -> None:
-    silence = add_silence(services[0], None, NOW, NOW + dt.timedelta(hours=1), "Ana", "")
+    silence = request_silence(services[0], Silence(None, NOW, NOW + dt.timedelta(hours=1), "Ana"))
     later = NOW + dt.timedelta(minutes=1)
     assert at_once(services, lambda store, _: end_silence(store, silence.silence_id, later)).count(True) == 1
 

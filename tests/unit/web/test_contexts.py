@@ -194,6 +194,7 @@ SAMPLES: dict[Any, Any] = {
 ROW = {
     "incident_id": "0a", "name": "denied", "severity": "critical", "state": "firing", "source": "live",
     "started_at": "2026-11-30T10:00:00Z", "ended_at": None, "reason": "Why.", "acknowledged_by": None,
+    "explained": [], "loss": None,
     "user_id": "u1", "decision": "block", "score": 0.9, "label": "abuser", "cluster_id": "u0", "cluster_size": 2,
     "sentences": ["Why."], "threshold": 0.5, "version": "v", "error": "none",
 }  # fmt: skip

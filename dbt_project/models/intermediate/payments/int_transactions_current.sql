@@ -1,7 +1,7 @@
-{{ config(unique_key=['day', 'minute_of_day', 'status']) }}
+{{ config(unique_key=transactions_key()) }}
 {{ current_version(
     staged=ref('stg_transactions'),
     dataset='transactions',
-    key=['day', 'minute_of_day', 'status'],
+    key=transactions_key(),
     content=['transaction_count'],
 ) }}

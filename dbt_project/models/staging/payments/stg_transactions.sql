@@ -5,6 +5,9 @@ with typed as (
         -- An unknown status is a series of its own, not an error.
         lower(trim(status)) as status,
         contract.as_integer("count") as transaction_count,
+        {%- if payment_dimensions() %}
+        {{ payment_labels() }} as labels,
+        {%- endif %}
         _batch_id,
         _source_file,
         _source_row
@@ -30,6 +33,9 @@ select
     end::integer as minute_of_day,
     status,
     transaction_count,
+    {%- if payment_dimensions() %}
+    labels,
+    {%- endif %}
     _batch_id,
     _source_file,
     _source_row
