@@ -15,7 +15,7 @@ from quintet.cases import store as case_store
 from quintet.cases.changes import Author, ConflictError, assign
 from quintet.cases.kind import Subject
 from quintet.domains import open_state_store
-from quintet.payments.store import end_silence, silences
+from quintet.payments.silences import Silence, end_silence, request_silence, silences
 from quintet.promotions.feedback import ContradictionError, confirm
 from quintet.promotions.store import Label, all_labels
 from quintet.state.audit import Entry, last_entries, problem_of_chain, record
