@@ -1,4 +1,7 @@
+import re
+
 import pandas as pd
+import vl_convert
 
 from quintet.presentation.design import Column
 from quintet.presentation.report_charts import chart_svg, svg_height
@@ -37,3 +40,16 @@ def test_a_picture_has_the_height_that_is_asked_for():
     figure = ranked_bars("bars", "Title", BARS, LABEL, SIZE, "words")
     assert svg_height(chart_svg(figure, 600, 400)) == 400
     assert svg_height(chart_svg(figure, 600)) != 400
+
+
+def test_labels_beside_marks_have_room_in_a_picture():
+    """A picture that holds all of its marks is not wider than asked for; the one without room for labels is."""
+    long = BARS.assign(name=["a long name of a bar"] * 2, size=[10.0**15, 3 * 10.0**15])
+    spec = ranked_bars("bars", "Title", long, LABEL, SIZE, "words").spec() | {"width": 600, "autosize": "pad"}
+    figure = ranked_bars("bars", "Title", long, LABEL, SIZE, "words")
+
+    def width(svg):
+        return float(re.search(r'<svg[^>]* width="([\d.]+)"', svg)[1])
+
+    assert width(vl_convert.vegalite_to_svg(spec)) > 650
+    assert 560 <= width(chart_svg(figure, 600, 400)) <= 602
