@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import select
 import struct
-import threading
-import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +26,6 @@ _LOG = structlog.get_logger()
 _KEEPALIVE = struct.Struct("!cQqB")
 HEADER = 25
 _FEEDBACK = struct.Struct("!cQQQqB")
-_LOOK_SECONDS = 0.1
 _SECONDS_TO_2000 = 946_684_800
 _COPY_HEADER = 19
 _OPTIONS = {
@@ -390,30 +386,6 @@ def use_snapshot(connection: psycopg.Connection, name: str) -> None:
     """Start a transaction that sees a slot's snapshot."""
     connection.execute("begin isolation level repeatable read read only")
     connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(name)))
-
-
-def await_free(connection: psycopg.Connection, slot: str, seconds: float, stop: threading.Event) -> bool:
-    """Wait until the slot has no reader, and no other stream is about to read it. Return False if `stop` is set.
-
-    Until the connection ends it holds a lock that only one stream of a slot can have; PostgreSQL notices within seconds
-    that the machine of a stream is gone. Raises SlotTakenError after `seconds`.
-    """
-    until, is_alone = time.monotonic() + seconds, False
-    while True:
-        is_alone = is_alone or _one(connection, "select pg_try_advisory_lock(%s)", (_lock_of(slot),))
-        state = slot_state(connection, slot)
-        reader = None if state is None else state.active_pid
-        if is_alone and reader is None:
-            return True
-        if time.monotonic() > until:
-            who = "another stream" if reader is None else f"another consumer (process {reader} of PostgreSQL)"
-            raise SlotTakenError(f"slot {slot} is read by {who}. Stop that one, or give this stream its own slot.")
-        if stop.wait(_LOOK_SECONDS):
-            return False
-
-
-def _lock_of(slot: str) -> int:
-    return zlib.crc32(f"quintet stream {slot}".encode())
 
 
 def _one(connection: psycopg.Connection, statement: str, values: Sequence[Any] = ()) -> Any:

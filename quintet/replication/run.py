@@ -43,6 +43,7 @@ from quintet.replication import database, metrics
 from quintet.replication.catalog import Catalog, relation_of
 from quintet.replication.flow import FLUSHED, Flow, ReadAgainError
 from quintet.replication.guard import ADVICE, Guard, OtherBookError
+from quintet.replication.one_reader import await_free
 from quintet.replication.pgoutput import Relation
 from quintet.replication.tables import first_state, origin_of, read_table_state, write_table_state
 from quintet.replication.upload import Uploader
@@ -229,7 +230,7 @@ class Stream:
         """Wait until no other stream reads the slot, in standby for as long as it takes; False if `stop` is set."""
         options = self._options
         seconds = math.inf if options.is_standby else options.slot_wait_seconds
-        return database.await_free(connection, options.slot, seconds, self.stop)
+        return await_free(connection, options.slot, seconds, self.stop)
 
     def _epoch(self, new_snapshot: bool) -> Epoch | None:
         """Return the epoch to continue, or a new one if there is none or it is requested; None if `stop` is set."""

@@ -14,7 +14,7 @@ from obstore.store import MemoryStore
 from quintet.settings import load_settings
 from quintet.shared_files import CONTENTS, RELEASES, FileFollower, files_of, share, share_files
 from quintet.shared_serving import SharedServingError, sha256_of
-from tests.unit.test_shared_serving import keys
+from tests.buckets import keys
 
 INDEX, MODEL, POLICY, REPORT = "models/m/index.json", "models/m/one.json", "policy/p.toml", "reports/r.pdf"
 

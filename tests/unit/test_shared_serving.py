@@ -22,6 +22,7 @@ from quintet.shared_serving import (
     share,
 )
 from quintet.warehouse.snapshot import CURRENT
+from tests.buckets import keys
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -53,10 +54,6 @@ class Site:
 @pytest.fixture
 def site(store: ObjectStore, tmp_path: Path) -> Site:
     return Site(store, tmp_path)
-
-
-def keys(store: ObjectStore, prefix: str) -> list[str]:
-    return sorted(one["path"].rpartition("/")[2] for some in obstore.list(store, prefix) for one in some)
 
 
 def test_each_snapshot_is_fetched_once_and_old_ones_are_removed(site: Site) -> None:

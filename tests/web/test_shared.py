@@ -20,7 +20,6 @@ from quintet.warehouse.snapshot import current_snapshot
 from tests.unit.lending.models import boosted, scorecard
 from tests.waiting import wait_until
 from tests.web.lending_decisions import PATH, an_application, client_features, keep, serving
-from tests.web.test_promotions import SCORE, sign_up
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_everything_is_served_from_an_empty_home(elsewhere: TestClient, build: S
         assert elsewhere.get(page).status_code == 200, page
     served = elsewhere.app.state.service.settings.served  # type: ignore[attr-defined]
     assert builds(served) == builds(build.home) != {}
-    judged = elsewhere.post(SCORE, json=sign_up())
+    judged = elsewhere.post("/v1/promotions/abuse-score", json={"user_id": "new", "device_id": "d"})
     assert judged.status_code == 200, judged.text
 
 

@@ -76,6 +76,7 @@ def store(place: StatePlace) -> StateStore:
                     (f"{name} {state}", state, at),
                 )
         connection.execute("update outbox set state = 'sent' where key like '% sent'")
+        connection.execute("insert into wrong_keys values ('old', ?), ('counts', ?)", (old, at_text(NOW + DAY)))
         connection.execute("insert into sessions values ('open', 'k', ?, ?)", (new, at_text(NOW + DAY)))
     return store
 
@@ -89,9 +90,11 @@ def test_old_rows_go_and_what_is_still_of_use_stays(store: StateStore) -> None:
     assert removed == {
         "sessions": 2, "outbox": 1, "report_runs": 1, "payment_incidents": 1, "payment_silences": 1,
         "abuse_rule_verdicts": 0, "report_schedules": 0, "payment_incident_values": 0, "payment_notified_channels": 0,
+        "wrong_keys": 1,
     }  # fmt: skip
     assert left(store, "key", "outbox") == ["new sent", "new waiting", "old waiting"]
     assert left(store, "session_sha256", "sessions") == ["open"]
+    assert left(store, "network", "wrong_keys") == ["counts"]
     assert left(store, "snapshot", "report_runs") == ["new"]
     assert left(store, "incident_id", "payment_incidents") == ["new firing", "new resolved", "old firing"]
     assert left(store, "comment", "payment_silences") == ["new"]
