@@ -37,7 +37,7 @@ def write_forecast(connection: duckdb.DuckDBPyConnection) -> Forecast:
             connection.register(name, frame)
             connection.execute(f"create or replace table {table} as select * from {name}")
             connection.unregister(name)
-        kept.write(connection)
+    kept.write(connection)  # in the other file of the warehouse, which a transaction cannot write to as well
     return result
 
 

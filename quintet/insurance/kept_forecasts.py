@@ -48,7 +48,7 @@ class KeptForecasts:
         return self._now[digest]
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Replace the kept forecasts by those of this run; call it in the transaction of the results."""
+        """Replace the kept forecasts by those of this run, or none: a kill before it costs the next run some time."""
         frames = [frame.assign(digest=digest) for digest, frame in self._now.items()]
         kept = pd.concat([empty_forecasts().assign(digest=""), *frames], ignore_index=True)
         connection.register("kept", kept.assign(place=range(len(kept))))
