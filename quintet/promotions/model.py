@@ -31,6 +31,7 @@ SCORECARD_POINTS = {
     "use_hasty": 6.5,
     "use_early": 1.0,
     "uses_many": 6.5,
+    "device_shared": 0.1,
     "email_shared": 0.2,
     "phone_shared": 0.2,
     "phone_block_shared": 0.7,

@@ -173,7 +173,7 @@ def test_a_judged_sign_up_that_joins_is_known_to_the_next():
     assert len(other) == 4
     assert expected.decision == "block"
     assert {linked.user_id for linked in expected.linked} == {"u0", "u1", "u2"}
-    assert set(expected.linked[0].shares) == {"device", "email", "code_burst"}
+    assert set(expected.linked[0].shares) == {"device", "email", "mail_domain", "code_burst"}
 
 
 def test_a_batch_of_queries_is_judged_as_if_in_sequence():
