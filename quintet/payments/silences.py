@@ -125,9 +125,9 @@ def request_silence(store: StateStore, silence: Silence) -> Silence:
     """Write a silence that a person asks for; the same request again within a minute gets the same silence."""
     with store.write() as connection:
         for one in silences(store, silence.starts_at):
-            moments = {"starts_at": silence.starts_at, "expires_at": silence.expires_at}
             is_near = max(abs(one.starts_at - silence.starts_at), abs(one.expires_at - silence.expires_at)) < _REPEATED
-            if is_near and replace(one, silence_id=0, **moments) == silence:
+            same = replace(one, silence_id=0, starts_at=silence.starts_at, expires_at=silence.expires_at)
+            if is_near and same == silence:
                 return one
         return add_silence(connection, silence)
 

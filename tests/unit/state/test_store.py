@@ -95,6 +95,7 @@ def test_a_store_of_a_release_without_owners_keeps_its_rows(tmp_path: Path) -> N
         connection.execute("insert into secrets values ('a', x'01')")
         connection.execute("insert into abuse_labels values (1, 'u', 1, '2026-01-01T00:00:00+00:00', 'Ana', null)")
         connection.execute("drop table migrations")
+        connection.execute("alter table keys drop column bound_to")  # which that release did not have
         connection.execute("pragma user_version = 3")
     with closing(open_state_store(tmp_path)) as store:
         assert store.read().execute("select count(*) from secrets").fetchone()[0] == 1
