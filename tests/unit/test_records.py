@@ -147,7 +147,12 @@ def test_a_figure_that_the_code_does_not_have_is_found() -> None:
 
 def test_each_kind_of_key_has_the_limit_of_the_record() -> None:
     assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[0]} == {"code_burst"}
-    assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[1]} == {"ip", "subnet", "mailbox_stem", "mail_domain"}
+    assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[1]} == {
+        "ip",
+        "subnet",
+        "mailbox_stem",
+        "mail_domain",
+    }
     assert {kind.name for kind in KINDS if kind.most_sharers is None} == {
         "device",
         "email",
