@@ -28,7 +28,7 @@ SCORECARD_POINTS = {
     "name_case_strange": 6.5,
     "age_strange": 6.5,
     "unverified": 2.0,
-    "use_hasty": 6.5,
+    "use_hasty": 7.9,
     "use_early": 1.0,
     "uses_many": 6.5,
     "device_shared": 0.1,
