@@ -32,7 +32,7 @@ ENV PATH=/opt/quintet/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    QUINTET_BIND=0.0.0.0 \
+    QUINTET_HOST=0.0.0.0 \
     QUINTET_HOME=/data \
     QUINTET_RAW=/data/raw
 USER quintet

@@ -89,7 +89,7 @@ def serve() -> None:
         from quintet.settings import load_settings  # noqa: PLC0415
 
         settings = load_settings()
-        need_free(settings.bind, settings.port, "the pages and the API", "set QUINTET_PORT")
+        need_free(settings.host, settings.port, "the pages and the API", "set QUINTET_PORT")
         from quintet.web import __main__ as web  # noqa: PLC0415
 
         try:

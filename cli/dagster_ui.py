@@ -35,7 +35,7 @@ def main(port: int, workspace: Path) -> None:
             app = create_app_from_workspace_process_context(process, public.path if public else "", _POLL_MILLISECONDS)
             uvicorn.run(
                 UiGuard(app, token, port, public),
-                host=settings.bind,
+                host=settings.host,
                 port=port,
                 log_level="warning",
                 access_log=False,

@@ -22,7 +22,7 @@ def need_free(address: str, port: int, what: str, instead: str) -> None:
             ) from None
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
-                raise PortError(f"this machine has no address {address}; correct QUINTET_BIND") from None
+                raise PortError(f"this machine has no address {address}; correct QUINTET_HOST") from None
             raise PortError(
                 f"port {port}, needed for {what}, is in use. Stop the program that listens there, or choose another "
                 f"port: {instead}"

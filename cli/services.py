@@ -87,7 +87,7 @@ def dev(home: Path, port: int) -> int:
     """Run Dagster's UI and daemon until they are stopped."""
     dagster_home = Path(os.environ["DAGSTER_HOME"])
     settings = load_settings()
-    need_free(settings.bind, port, "the Dagster UI", "quintet dev --dagster-port 3001")
+    need_free(settings.host, port, "the Dagster UI", "quintet dev --dagster-port 3001")
     with only_daemon(dagster_home), QuietLog(home / "logs", sys.stdout) as log:
         link = ui_link(settings.dagster_url or settings.local_url(port), create_token(dagster_home, os.urandom))
         print(f"Dagster UI: {link}\nin a few seconds; sensors and the daily schedule are on", flush=True)

@@ -29,10 +29,10 @@ from quintet.settings import Settings, load_settings
 def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> int:
     """Run until stopped and return 0, or until a part ends by itself and return 1."""
     settings, dagster_home = load_settings(), Path(os.environ["DAGSTER_HOME"])
-    need_free(settings.bind, dagster_port, "the Dagster UI", "quintet up --dagster-port 3001")
-    need_free(settings.bind, settings.port, "the pages and the API", "set QUINTET_PORT")
+    need_free(settings.host, dagster_port, "the Dagster UI", "quintet up --dagster-port 3001")
+    need_free(settings.host, settings.port, "the pages and the API", "set QUINTET_PORT")
     if settings.stream_port:
-        need_free(settings.bind, settings.stream_port, "the stream's metrics", "set QUINTET_STREAM_PORT (0 for none)")
+        need_free(settings.host, settings.stream_port, "the stream's metrics", "set QUINTET_STREAM_PORT (0 for none)")
     plain = frozenset({"crm", "up"})
     with only_daemon(dagster_home), QuietLog(home / "logs", sys.stdout, plain) as log:
         key = first_key(settings)  # before any part creates its own key

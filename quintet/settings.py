@@ -114,7 +114,7 @@ class Settings(BaseModel):
     lock_wait_seconds: float = setting_of_seconds(
         900.0, "Seconds to wait for another run that is writing the warehouse.", 0, 86_400
     )
-    bind: Address = setting(
+    host: Address = setting(
         "127.0.0.1",
         "Address on which the service, the Dagster UI and the stream's metrics listen; 0.0.0.0 in a container, behind "
         "a reverse proxy.",
@@ -236,8 +236,8 @@ class Settings(BaseModel):
         }
 
     def local_url(self, port: int) -> str:
-        """Return the URL at which a program of this machine reaches what listens on `bind` and this port."""
-        address = ipaddress.ip_address(self.bind)
+        """Return the URL at which a program of this machine reaches what listens on `host` and this port."""
+        address = ipaddress.ip_address(self.host)
         if address.is_unspecified:
             address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
         return f"http://{f'[{address}]' if address.version == 6 else address}:{port}"

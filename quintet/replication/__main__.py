@@ -65,7 +65,7 @@ def _stream(settings: Settings, new_snapshot: bool, standby: bool, servers: cont
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stream.stop.set())
     if settings.stream_port:
-        start_http_server(settings.stream_port, addr=settings.bind, registry=metrics.REGISTRY)
+        start_http_server(settings.stream_port, addr=settings.host, registry=metrics.REGISTRY)
     gc.collect()
     gc.freeze()  # a full garbage collection would stop the stream for a tenth of a second
     stream.run(new_snapshot)

@@ -82,7 +82,7 @@ def _serve(settings: Settings) -> int:
     gc.freeze()
     uvicorn.run(
         TrustedProxies(app, settings.trusted_proxies),
-        host=settings.bind,
+        host=settings.host,
         port=settings.port,
         access_log=False,
         log_level="warning",

@@ -78,7 +78,7 @@ def test_the_page_of_the_command_line_has_each_command(pages: dict[str, str]) ->
     [
         ("docs/lending.md", "lending.md", "[a](stream.md#scaling)", "[a](stream.md#scaling)"),
         ("docs/decisions/domains.md", "decisions/domains.md", "[a](../../README.md)", "[a](../project/readme.md)"),
-        ("docs/deploy.md", "deploy.md", "[`Dockerfile`](../Dockerfile)", "`Dockerfile`"),
+        ("docs/deployment.md", "deployment.md", "[`Dockerfile`](../Dockerfile)", "`Dockerfile`"),
         ("README.md", "project/readme.md", "![a](docs/flow.svg)", "![a](../flow.svg)"),
         ("README.md", "project/readme.md", "[a](http://127.0.0.1:8000/docs)", "[a](http://127.0.0.1:8000/docs)"),
     ],
@@ -92,7 +92,7 @@ def test_links_lead_to_pages_of_the_site_and_links_into_the_code_become_text(
 
 def test_a_link_in_a_block_of_code_stays_as_it_is() -> None:
     text = "```text\n[a](../Dockerfile)\n```\n"
-    assert site_hooks.on_page_markdown(text, SimpleNamespace(file=SimpleNamespace(src_uri="deploy.md"))) == text
+    assert site_hooks.on_page_markdown(text, SimpleNamespace(file=SimpleNamespace(src_uri="deployment.md"))) == text
 
 
 def test_scripts_move_into_files_because_the_service_allows_none_in_a_page(tmp_path: Path) -> None:
