@@ -1,7 +1,7 @@
 """Assets of conversions: country names, matches and the analysis."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -9,9 +9,13 @@ from assets.build import rebuilding
 from assets.tables import Retraining, row_counts, table_specs
 from quintet.conversions.domain import MATCHING_MODEL
 from quintet.conversions.frames import COUNTED, COUNTS
+from quintet.settings import Settings
 from resources.clock import Clock
 from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
+
+if TYPE_CHECKING:
+    from quintet.conversions.inference import Inference
 
 _MATCHING_TABLES = {
     "matching.matches": "Each conversion with its broker row, the probability, and whether it is matched or in review.",
@@ -62,6 +66,17 @@ def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
     )
 
 
+def _inference(settings: Settings) -> "Inference":
+    if settings.engine == "duckdb":
+        from quintet.conversions.inference import infer_here
+
+        return infer_here
+    from quintet.conversions.spark_inference import infer_on
+    from quintet.spark.groups import cluster_of
+
+    return infer_on(cluster_of(settings))
+
+
 _MATCHING = table_specs(
     "conversions",
     _MATCHING_TABLES,
@@ -81,6 +96,7 @@ def matching(
     warehouse: Warehouse,
     clock: Clock,
     paths: Paths,
+    settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Match the days that have changed; train a model first where there is none, or where `retrain` is set."""
     from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, run_matching
@@ -93,6 +109,7 @@ def matching(
             clock.now(),
             str(_MATCHING[0].code_version),
             retrain=config.retrain,
+            inference=_inference(settings),
             log=context.log.info,
         )
         rows = row_counts(connection, (*MATCH_TABLES, *REPORT_TABLES))
@@ -101,6 +118,7 @@ def matching(
         "ml.matching_summary": {
             "days": outcome.run.blocks,
             "days rematched": outcome.run.blocks_rematched,
+            "engine": settings.engine,
             **{name: value for name, value in summary.items() if value is not None},
         },
         "ml.matching_model": {

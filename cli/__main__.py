@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,13 @@ add_operations(app)
 _PORT = 3000
 
 
+class Engine(StrEnum):
+    """What infers the pairs of matching."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
 DagsterPort = Annotated[int, typer.Option(min=1, max=65_535, help="Port of the Dagster UI.")]
 
 
@@ -52,9 +60,14 @@ def run(
         bool,
         typer.Option("--accept-losses", help="Publish although tables, rows or files of the last snapshot are gone."),
     ] = False,
+    engine: Annotated[
+        Engine | None, typer.Option(help="What infers the pairs of matching; by default what QUINTET_ENGINE names.")
+    ] = None,
     brief: Annotated[bool, typer.Option("--brief", hidden=True)] = False,
 ) -> None:
     """Build what is not up to date, publish it, and print a summary."""
+    if engine is not None:
+        os.environ["QUINTET_ENGINE"] = engine  # the processes of the run read it too
 
     def work(_: Path) -> int:
         from cli.early_dbt import start_dbt  # noqa: PLC0415

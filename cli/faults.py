@@ -14,6 +14,7 @@ _BUSY_TEXTS = ("could not set lock", "database is locked")
 _STORES = ("duckdb", "_duckdb", "sqlite3", "sqlalchemy")
 _OWN = {  # by name, since their modules may not be loaded yet when the fault occurs
     "SettingsError": 2,
+    "SparkError": 2,
     "HomeError": 2,
     "HomeInUseError": 2,
     "BackupError": 1,

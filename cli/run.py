@@ -69,6 +69,10 @@ def run(
         print(f"no business is called {select}; there are {', '.join(DOMAIN_NAMES)}", file=sys.stderr)
         return _USAGE
     settings = load_settings()
+    if settings.engine == "spark":
+        from quintet.spark.groups import cluster_of  # noqa: PLC0415
+
+        cluster_of(settings)  # fails now, and not after the build of what comes before
     began = time.monotonic()
     with _alone(settings.home):
         succeeded, select = _build(settings, select, train, accept_losses)

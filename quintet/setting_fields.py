@@ -23,6 +23,7 @@ _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]]+)(?::\d{1,5})?"
 _HTTP = re.compile(rf"https?://{_USER}{_HOST}(?:[/?#]\S*)?", re.IGNORECASE)
 _SMTP = re.compile(rf"smtps?://{_USER}{_HOST}/?", re.IGNORECASE)
 _BUCKET = re.compile(rf"https?://{_USER}{_HOST}/[^\s/@:?#]+/?|s3://[^\s/@:?#]+/?|file://.+", re.IGNORECASE)
+_SPARK = re.compile(rf"sc://{_HOST}(?:/(?:;\S*)?)?", re.IGNORECASE)
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 
 
@@ -130,6 +131,7 @@ Networks = Annotated[str, AfterValidator(_networks)]
 HttpUrl = Annotated[SecretStr, AfterValidator(_secret(_HTTP))]
 SmtpUrl = Annotated[SecretStr, AfterValidator(_secret(_SMTP))]
 BucketUrl = Annotated[SecretStr, AfterValidator(_secret(_BUCKET))]
+SparkUrl = Annotated[SecretStr, AfterValidator(_secret(_SPARK))]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 
 

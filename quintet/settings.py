@@ -29,6 +29,7 @@ from quintet.setting_fields import (
     MemorySize,
     Networks,
     PostgresUrl,
+    SparkUrl,
     default_threads,
     setting,
     setting_of_seconds,
@@ -184,6 +185,23 @@ class Settings(BaseModel):
         "a URL like http://key:secret@host:9000/bucket, with special characters percent-encoded (%2F for /); "
         "s3://bucket with the usual AWS variables; or file:///folder",
         "none; build and service share the home",
+    )
+    engine: Literal["duckdb", "spark"] = setting(
+        "duckdb",
+        "What infers the pairs of matching: this machine, or the cluster of `QUINTET_SPARK_REMOTE`.",
+        "duckdb or spark",
+    )
+    spark_remote: SparkUrl | None = setting(
+        None,
+        "URL of the cluster's Spark Connect server.",
+        "a URL like sc://host:15002, with a token as sc://host:15002/;token=…",
+        "none",
+    )
+    spark_folder: Folder | None = setting(
+        None,
+        "Folder that this machine and the workers of the cluster both reach, for the rows of a step and its results.",
+        "a folder",
+        "`spark/` of the home",
     )
     stream_slot: str = setting(
         "quintet",

@@ -6,9 +6,11 @@ them all, it fails them. Ask in a fixture or a test, never while tests are colle
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Mapping
+from typing import NoReturn
 
 import pytest
 
@@ -25,9 +27,19 @@ INSTALL = {
 def require_program(name: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return the path of an optional program; if it is missing, skip the test, or fail it if CI is true."""
     found = shutil.which(name, path=environment.get("PATH"))
-    if found is not None:
-        return found
-    reason = f"{name} is not installed: {INSTALL[name]}"
+    if found is None:
+        _missing(f"{name} is not installed: {INSTALL[name]}", environment)
+    return found
+
+
+def require_package(name: str, lock: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Skip the test if a package of another lock is missing, or fail it if CI is true."""
+    if importlib.util.find_spec(name) is not None:
+        return
+    _missing(f"{name} is not installed: pip install --no-deps --require-hashes -r {lock}", environment)
+
+
+def _missing(reason: str, environment: Mapping[str, str]) -> NoReturn:
     if environment.get("CI") == "true":
         pytest.fail(f"{reason}. Continuous integration skips no test for lack of a program.", pytrace=False)
     pytest.skip(reason)

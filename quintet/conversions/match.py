@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -16,8 +15,6 @@ from quintet.conversions.blocks import WIDTH_SECONDS, chunks, create_tables, sta
 from quintet.conversions.candidates import (
     MatchInput,
     Window,
-    WindowArrays,
-    find_candidates,
     lay_out,
     one_by_id,
     stretches,
@@ -32,9 +29,8 @@ from quintet.conversions.constraints import (
     register_verdicts,
     write_certain_links,
 )
-from quintet.conversions.expectation import pair_probabilities
 from quintet.conversions.fit import PLACEBO_HOURS, halo_seconds
-from quintet.conversions.marginals import most_likely_rival
+from quintet.conversions.inference import REVIEW_SHARE, Inference, Inferred, infer_here
 from quintet.conversions.matching_model import MatchingModel
 
 REASONS: Mapping[str, str] = MappingProxyType(
@@ -51,7 +47,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 """Why a row of either side has no match; of several reasons the first in this order applies."""
 
-_REVIEW_SHARE = 0.5  # of the threshold
 _DECIDED_PAIRS = 1_000_000  # at once
 
 
@@ -64,9 +59,13 @@ class MatchRun:
 
 
 def match(
-    connection: duckdb.DuckDBPyConnection, data: MatchInput, model: MatchingModel, schema: str = "matching"
+    connection: duckdb.DuckDBPyConnection,
+    data: MatchInput,
+    model: MatchingModel,
+    schema: str = "matching",
+    inference: Inference = infer_here,
 ) -> MatchRun:
-    """Bring the tables of `schema` up to date with `data` under `model`.
+    """Bring the tables of `schema` up to date with `data` under `model`. inference: where pairs are inferred.
 
     Only blocks whose window changed are matched again; the result equals that of matching all.
     Tables: `matches` (block, conversion_id, broker_row_id, partner, lag_seconds, match_probability,
@@ -80,7 +79,7 @@ def match(
     connection.execute("begin")
     try:
         stale = stale_blocks(connection, "all_conversions", "all_rows", VERDICTS, window, model.version, schema)
-        _match_blocks(connection, model, window, stale, schema)
+        _match_blocks(connection, model, window, stale, schema, inference)
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
@@ -163,6 +162,7 @@ def placebo(
     model: MatchingModel,
     hours: Sequence[int] = PLACEBO_HOURS,
     schema: str = "matching_placebo",
+    inference: Inference = infer_here,
 ) -> pd.DataFrame:
     """Match with the conversions moved by each of `hours`, where every match is false.
 
@@ -173,7 +173,7 @@ def placebo(
     for shift in hours:
         moved = f"(select * replace (created_at + to_hours({shift}) as created_at) from {data.conversions})"
         own = f"{schema}_{'later' if shift > 0 else 'earlier'}_{abs(shift)}"
-        match(connection, MatchInput(moved, data.broker_rows), model, own)
+        match(connection, MatchInput(moved, data.broker_rows), model, own, inference)
         [(matched,)] = connection.execute(f"select count(*) from {own}.matches where tier = 'matched'").fetchall()
         [(rows,)] = connection.execute(f"select count(*) from {data.broker_rows}").fetchall()
         rates.append((shift, rows, matched, matched / rows if rows else 0.0))
@@ -201,7 +201,12 @@ def _forget_rows(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _match_blocks(
-    connection: duckdb.DuckDBPyConnection, model: MatchingModel, window: Window, stale: pd.DataFrame, schema: str
+    connection: duckdb.DuckDBPyConnection,
+    model: MatchingModel,
+    window: Window,
+    stale: pd.DataFrame,
+    schema: str,
+    inference: Inference,
 ) -> None:
     if stale.empty:
         return
@@ -214,17 +219,11 @@ def _match_blocks(
         names="partner_number"
     )
     connection.register("partner_names", names)
-    links = []
-    # Inference of one chunk runs while the database prepares the next.
-    with ThreadPoolExecutor(1) as pool:
-        inferring: Future[_Inferred] | None = None
-        for chunk in chunks(stale.dropna(subset="digest")):
-            laid = lay_out(connection, "stale_conversions", "stale_rows", window, chunk)
-            done, inferring = inferring, pool.submit(_infer, model, laid)
-            if done is not None:
-                links.append(_write_pairs(connection, done.result(), schema))
-        if inferring is not None:
-            links.append(_write_pairs(connection, inferring.result(), schema))
+    windows = (
+        lay_out(connection, "stale_conversions", "stale_rows", window, chunk)
+        for chunk in chunks(stale.dropna(subset="digest"))
+    )
+    links = [_write_pairs(connection, inferred, schema) for inferred in inference(model, windows)]
     connection.register("expected", pd.concat(links) if links else pd.DataFrame({"block": [], "expected_links": []}))
     connection.execute(
         f"insert into {schema}.match_blocks by name select stale.*, ? as model_version, "
@@ -242,7 +241,7 @@ def _match_blocks(
     for name in ("stale", "partner_names", "expected"):
         connection.unregister(name)
     _decide(connection, decided, "matched", f"countries_agree and match_probability > {model.threshold!r}", schema)
-    likely = f"match_probability > {model.threshold * _REVIEW_SHARE!r}"
+    likely = f"match_probability > {model.threshold * REVIEW_SHARE!r}"
     _decide(connection, reviewed, "review", likely, schema)
 
 
@@ -250,52 +249,7 @@ def _delete_blocks(connection: duckdb.DuckDBPyConnection, table: str, blocks: np
     connection.execute(f"delete from {table} where block in (select unnest(?)) {also}", [blocks.tolist()])
 
 
-@dataclass(frozen=True)
-class _Inferred:
-    """The pairs to keep of some blocks, with places instead of ids, and the expected links by block."""
-
-    pairs: pd.DataFrame
-    links: pd.DataFrame
-
-
-def _infer(model: MatchingModel, laid: WindowArrays) -> _Inferred:
-    """Infer the pairs of the blocks' own conversions."""
-    candidates = find_candidates(laid, model.horizon_seconds, model.any_country_seconds)
-    probability = pair_probabilities(model, candidates)
-    runner_up = np.maximum(
-        most_likely_rival(candidates.row, probability), most_likely_rival(candidates.conversion, probability)
-    )
-    own = np.flatnonzero(laid.conversions["own"].to_numpy()[candidates.conversion] & (probability > 0))
-    row, conversion, likely = candidates.row[own], candidates.conversion[own], probability[own]
-    agreeing = candidates.agrees[own]
-    ranked = np.where(agreeing, likely, 0)
-    best = agreeing & ((likely >= most_likely_rival(conversion, ranked)) | (likely >= most_likely_rival(row, ranked)))
-    kept = np.flatnonzero(best | (likely > model.threshold * _REVIEW_SHARE))
-    rows, conversions = laid.rows.take(row[kept]), laid.conversions.take(conversion[kept])
-    block, at_second = conversions["block"].to_numpy(), rows["at_second"].to_numpy()
-    pairs = pd.DataFrame(
-        {
-            "block": block,
-            "row_in_block": row[kept] - np.searchsorted(laid.rows["block"].to_numpy(), block),
-            "click_in_block": conversion[kept] - np.searchsorted(laid.conversions["block"].to_numpy(), block),
-            "conversion_place": conversions["place"].to_numpy(),
-            "row_place": rows["place"].to_numpy(),
-            "partner_number": rows["partner"].to_numpy(),
-            "lag_seconds": candidates.lag[own][kept],
-            "match_probability": likely[kept],
-            "runner_up_probability": runner_up[own][kept],
-            "countries_agree": agreeing[kept],
-            "near_edge": (at_second < block.astype(np.int64) * WIDTH_SECONDS + model.horizon_seconds)
-            | ~rows["own"].to_numpy(),
-        }
-    )
-    reach = np.array([each.reach for _, each in sorted(model.partners.items())])
-    expected = likely / reach[laid.rows["partner"].to_numpy()[row]]
-    links = pd.DataFrame({"block": laid.conversions["block"].to_numpy()[conversion], "expected_links": expected})
-    return _Inferred(pairs, links[agreeing].groupby("block", as_index=False).sum())
-
-
-def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: _Inferred, schema: str) -> pd.DataFrame:
+def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: Inferred, schema: str) -> pd.DataFrame:
     """Insert the pairs into `match_pairs`; return the expected links."""
     pairs = inferred.pairs
     if not pairs.empty:

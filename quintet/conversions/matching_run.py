@@ -11,6 +11,7 @@ import pandas as pd
 
 from quintet.conversions.candidates import MatchInput
 from quintet.conversions.fit import gate, train
+from quintet.conversions.inference import Inference, infer_here
 from quintet.conversions.match import MatchRun, match, placebo, write_reasons
 from quintet.conversions.match_report import match_report
 from quintet.conversions.matching_model import MatchingModel
@@ -52,19 +53,20 @@ def run_matching(
     code: str,
     *,
     retrain: bool = False,
+    inference: Inference = infer_here,
     log: Callable[[str], object] = print,
 ) -> MatchingOutcome:
     """Bring matches, reasons and report up to date with `DATA`; return what was done.
 
     connection: to the warehouse. code: the code version; results of another version are rebuilt. retrain: train a new
-    version of the model in any case.
+    version of the model in any case. inference: where pairs are inferred; the result is the same everywhere.
     """
     _drop_results_of_other_code(connection, code)
     model, training_reason = _active_model(connection, registry, now, retrain, log)
-    run = match(connection, DATA, model, SCHEMA)
+    run = match(connection, DATA, model, SCHEMA, inference)
     log(f"matched {run.blocks_rematched} of {run.blocks} days with model {model.version}; the others are unchanged")
     write_reasons(connection, DATA, model, SCHEMA)
-    rates = placebo(connection, DATA, model, schema=f"{SCHEMA}_placebo")
+    rates = placebo(connection, DATA, model, schema=f"{SCHEMA}_placebo", inference=inference)
     _write_report(connection, registry, model, rates)
     return MatchingOutcome(model, training_reason, run)
 

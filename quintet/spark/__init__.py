@@ -1,0 +1,1 @@
+"""Spread heavy steps over a Spark cluster, through Spark Connect. Needs the extra `spark`."""

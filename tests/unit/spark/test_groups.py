@@ -1,0 +1,93 @@
+"""A step runs once for each group on a real Spark Connect server, exactly, and a fault says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from quintet.settings import load_settings
+from quintet.spark.groups import Cluster, SparkError, _explained, cluster_of
+from tests.spark_server import sail
+
+GIVEN = pa.schema([("key", pa.int32()), ("amount", pa.int64()), ("name", pa.string())])
+BEYOND_FLOATS = 2**53 + 1
+ROWS = [(1, BEYOND_FLOATS, "a"), (1, None, None), (2, 3, "é"), (None, 4, "")]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("spark")
+    with sail(folder / "log") as remote:
+        yield Cluster(remote, folder / "exchange")
+
+
+def table(rows: list[tuple[object, ...]]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(GIVEN.names, row, strict=True)) for row in rows], GIVEN)
+
+
+def same(group: pa.Table) -> pa.Table:
+    """The rows with their group's number of rows in place of the name."""
+    number = pa.array([str(group.num_rows)] * group.num_rows)
+    return group.set_column(2, "name", number)
+
+
+def failing(group: pa.Table) -> pa.Table:
+    raise ValueError(f"a group of {group.num_rows}")
+
+
+def found(cluster: Cluster, tables: list[pa.Table], step=same) -> list[tuple[object, ...]]:
+    with cluster.by_group(tables, "key", step, GIVEN) as results:
+        return sorted((tuple(row.values()) for row in results.to_table().to_pylist()), key=str)
+
+
+def test_each_group_comes_whole_and_integers_beside_nulls_stay_exact(cluster: Cluster) -> None:
+    parts = [table(ROWS[:1]), table([]), table(ROWS[1:])]
+
+    assert found(cluster, parts) == sorted(
+        [(1, BEYOND_FLOATS, "2"), (1, None, "2"), (2, 3, "1"), (None, 4, "1")], key=str
+    )
+    assert list(cluster.folder.iterdir()) == []
+
+
+def test_no_rows_give_no_results_and_ask_no_server(tmp_path: Path) -> None:
+    assert found(Cluster("sc://127.0.0.1:1", tmp_path), [table([])]) == []
+
+
+def test_a_fault_of_the_step_is_named_and_nothing_stays_behind(cluster: Cluster) -> None:
+    with pytest.raises(SparkError, match=r"could not run the step: .*a group of"):
+        found(cluster, [table(ROWS)], failing)
+    assert list(cluster.folder.iterdir()) == []
+    assert found(cluster, [table(ROWS[:1])]) == [(1, BEYOND_FLOATS, "1")]
+
+
+@pytest.mark.parametrize(
+    ("reported", "what_to_do"),
+    [
+        ("ModuleNotFoundError: No module named 'quintet.spark'", "install this version of Quintet"),
+        ("[PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.9", "workers run another Python"),
+        ("[PATH_NOT_FOUND] Path does not exist: file:/x", "name it in QUINTET_SPARK_FOLDER"),
+    ],
+)
+def test_what_a_cluster_reports_says_what_to_do(reported: str, what_to_do: str) -> None:
+    with pytest.raises(SparkError, match=what_to_do) as raised, _explained("sc://cluster:15002/;token=secret"):
+        raise RuntimeError(reported)
+    assert "secret" not in str(raised.value)
+
+
+def test_the_cluster_of_the_settings_must_be_named_and_answer(tmp_path: Path) -> None:
+    with pytest.raises(SparkError, match="QUINTET_SPARK_REMOTE, such as sc://host:15002"):
+        cluster_of(load_settings({"QUINTET_HOME": str(tmp_path)}))
+    given = {"QUINTET_HOME": str(tmp_path), "QUINTET_SPARK_REMOTE": "sc://127.0.0.1:1/;token=secret"}
+    with pytest.raises(SparkError, match=r"no Spark Connect server answers at 127\.0\.0\.1:1") as raised:
+        cluster_of(load_settings(given))
+    assert "secret" not in str(raised.value)
+
+
+def test_the_folder_is_in_the_home_or_where_the_setting_says(cluster: Cluster, tmp_path: Path) -> None:
+    given = {"QUINTET_HOME": str(tmp_path), "QUINTET_SPARK_REMOTE": cluster.remote}
+    assert cluster_of(load_settings(given)).folder == tmp_path / "spark"
+    given |= {"QUINTET_SPARK_FOLDER": str(tmp_path / "shared")}
+    assert cluster_of(load_settings(given)).folder == tmp_path / "shared"
