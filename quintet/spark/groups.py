@@ -118,7 +118,7 @@ def _session_kind() -> type[SparkSession]:
 def _unhinted(step: Step) -> Any:
     """Return the step without type hints: Spark then gives it a whole group, as a table."""
 
-    def on_worker(group):  # type: ignore[no-untyped-def]
+    def on_worker(group):
         return step(group)
 
     return on_worker
