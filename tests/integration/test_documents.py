@@ -99,7 +99,7 @@ def _targets(makefile: str) -> set[str]:
 def _places(text: str) -> list[str]:
     """Return addresses of hosts and folders of one machine, which no page may name."""
     return re.findall(
-        r"https?://(?!127\.0\.0\.1|localhost|HOST/|quintet\.example\.org)\S+|(?<![\w.])/(?:home|work|root|Users|tmp)/\S*",
+        r"https?://(?!127\.0\.0\.1|localhost|(?:KEY:SECRET@)?HOST/|quintet\.example\.org)\S+|(?<![\w.])/(?:home|work|root|Users|tmp)/\S*",
         text,
     )
 
