@@ -33,6 +33,7 @@ _KIND_PLACES = np.arange(len(KINDS))
 _MOST_SURPRISE = 4.0
 _MOST_OF_ONE_DEVICE = 4.0
 """The weight of a pair that is explained by a device of strangers in one place, such as that of a library."""
+_NEAR_STEPS = 1_024
 _ALIKE = 0.06
 """How much more alike the members of honest groups are than random people, as a correlation within groups."""
 
@@ -238,7 +239,8 @@ def link_evidence(
     evidence["cluster_size"] = np.log2(np.minimum(size, LARGEST_CLUSTER))
     links = weight >= LINK_FROM
     link_a, link_b, burst_s = pairs.a[links], pairs.b[links], burst_seconds(population.span_seconds)
-    nearness = np.clip((weight - NEAR_FROM) / (LINK_FROM - NEAR_FROM), 0.0, 1.0)
+    # in binary fractions, whose sums do not depend on the order of pairs
+    nearness = np.rint(np.clip((weight - NEAR_FROM) / (LINK_FROM - NEAR_FROM), 0.0, 1.0) * _NEAR_STEPS) / _NEAR_STEPS
     is_near = nearness > 0
     is_same_code = shared_code[links] > 0
     is_burst = np.abs(members.created_at_s[link_a] - members.created_at_s[link_b]) <= burst_s

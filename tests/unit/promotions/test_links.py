@@ -14,7 +14,16 @@ from quintet.promotions.accounts import Accounts
 from quintet.promotions.candidates import members_of, pairs_of
 from quintet.promotions.evidence import EVIDENCE, gather
 from quintet.promotions.identity import KIND_NAMES, KINDS
-from quintet.promotions.links import LINK_FROM, Pairs, burst_seconds, components, pair_weights, points_by_sharers
+from quintet.promotions.links import (
+    LINK_FROM,
+    NEAR_FROM,
+    Pairs,
+    burst_seconds,
+    components,
+    link_evidence,
+    pair_weights,
+    points_by_sharers,
+)
 from quintet.promotions.profile import Population
 from tests.unit.promotions.worlds import accounts
 
@@ -324,3 +333,28 @@ def test_a_mail_domain_counts_only_between_accounts_of_different_places():
     assert weight(one | here, other | here) == pytest.approx(weight(A | here, SOON | here))
     population = crowd(one, other)[1]
     assert points_by_sharers(population)[KIND_NAMES.index("mail_domain")].max() == 0
+
+
+def test_the_order_in_which_pairs_are_found_changes_no_digit():
+    chance = np.random.default_rng(1)
+    place = {"ip_address": "81.2.69.160", "is_phone_verified": False, "is_email_verified": False}
+    crew = [
+        place | {"user_id": f"a{number:02}", "created_at": str(FIRST_DAY + int(chance.integers(60)) * DAY)}
+        for number in range(40)
+    ]
+    people = [{"user_id": f"y{number:03}", "is_phone_verified": number % 5 > 0} for number in range(300)]
+    everybody, population = crowd(*crew, *people)
+    members, found = members_of(everybody, population), pairs_of(everybody, population)
+    weights, shared_code = pair_weights(found, members, population)
+    is_link = weights >= LINK_FROM
+    component = components(len(members), found.a[is_link], found.b[is_link])
+    assert ((weights > NEAR_FROM) & ~is_link).sum() > 50
+
+    def columns(order: np.ndarray) -> dict[str, np.ndarray]:
+        pairs = Pairs(found.a[order], found.b[order], found.sharers[order])
+        return link_evidence(pairs, weights[order], shared_code[order], members, component, population)
+
+    first = columns(np.arange(len(weights)))
+    for _ in range(5):
+        for name, column in columns(chance.permutation(len(weights))).items():
+            np.testing.assert_array_equal(column, first[name], name)
