@@ -26,6 +26,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 # fork
 _CONTEXT.set_forkserver_preload(
     [
+        "quintet",
         "resources.dagster_dbt",
         "altair",
         "scipy.stats",

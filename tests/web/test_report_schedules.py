@@ -109,7 +109,7 @@ def test_an_unknown_schedule_is_not_found(client: TestClient) -> None:
 
 def test_without_a_mail_server_it_says_what_to_set(app: Any) -> None:
     answer = TestClient(app, headers=ADMIN).post(PATH, json=GIVEN)
-    assert (answer.status_code, "QUINTET_SMTP_URL" in answer.json()["detail"]) == (503, True)
+    assert (answer.status_code, "QUINTET_SMTP_URL" in answer.json()["detail"]) == (409, True)
 
 
 def test_a_report_is_scheduled_and_ended_on_the_page(client: TestClient) -> None:

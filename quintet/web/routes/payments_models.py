@@ -47,7 +47,12 @@ class _Timed(BaseModel):
         examples=["2024-01-01T14:31:00Z"],
     )
     amount: float | None = Field(
-        None, ge=0, le=1e15, allow_inf_nan=False, description="The amount of all that the item counts, in currency."
+        None,
+        ge=0,
+        le=1e15,
+        allow_inf_nan=False,
+        strict=True,
+        description="The amount of all that the item counts, in currency.",
     )
     day: BusinessDay | None = Field(
         None, description="The day of a minute like `14h 31`, UTC.", examples=["2024-01-01"]

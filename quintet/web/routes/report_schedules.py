@@ -121,7 +121,7 @@ def schedule(request: Request, given: ScheduleRequest) -> Schedule:
     if not key.allows("insurance:read"):
         raise ProblemError(403, f"the key of {key.name} lacks the scope insurance:read, which the report needs")
     if not service.can_send_mail:
-        raise ProblemError(503, "there is no mail server; set QUINTET_SMTP_URL and start the service again")
+        raise ProblemError(409, "there is no mail server; set QUINTET_SMTP_URL and start the service again")
     if given.report == REVIEW and key.binding is not None:
         raise ProblemError(403, f"the key of {key.name} is bound to {key.binding}, and the review is of the whole book")
     if given.as_link and not service.settings.public_url:
