@@ -175,6 +175,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
                 **row,
                 "source": "batch",
                 "state": "firing" if row["ended_at"] is None else "resolved",
+                "loss": None,
                 **{name: moment(row[name]) for name in ("started_at", "detected_at", "ended_at")},
             }
     if source in ("all", "live"):
