@@ -8,9 +8,8 @@ import duckdb
 
 from quintet.cases.kind import CaseKind, Option, Sources, Subject
 from quintet.payments import store as payment_store
-from quintet.payments.incidents import PENDING, WITHDRAWN, Incident
+from quintet.payments.incidents import PENDING, WITHDRAWN, Incident, series_name
 from quintet.payments.losses import Losses, losses_of, with_amounts
-from quintet.payments.notifications import series_name
 from quintet.payments.verdicts import EXPECTED, FALSE, TRUE, act
 
 _COLUMNS = "incident_id, series, started_at, severity, expected, observed, group_id, peak_score, reason"

@@ -15,7 +15,7 @@ import pandas as pd
 
 from quintet.payments.checkout import REFERENCES
 from quintet.payments.evaluation import OWN, SCOPES
-from quintet.payments.notifications import series_name
+from quintet.payments.incidents import series_name
 from quintet.presentation.design import Column, Figure, FilledChart, format_value
 from quintet.presentation.wording import counted
 

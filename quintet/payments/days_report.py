@@ -8,7 +8,7 @@ import duckdb
 import pandas as pd
 
 from quintet.payments.charts import evaluation_figure
-from quintet.payments.notifications import series_name
+from quintet.payments.incidents import series_name
 from quintet.presentation.blocks import (
     Chart,
     Evidence,

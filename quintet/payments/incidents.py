@@ -31,6 +31,13 @@ NAMES_OF_RULES = {
     rules.BURST_OF_RARE: "a burst of a status that is normally zero",
 }
 
+_NAMES = {FEED: "feed of transactions", VOLUME: "approved transactions"}
+
+
+def series_name(series: str) -> str:
+    """Return the name of a series for people."""
+    return _NAMES.get(series, series.replace("_", " "))
+
 
 def to_minute(at: datetime) -> int:
     """Return the minute of `at`, counted from 1970; a time without a zone is UTC."""

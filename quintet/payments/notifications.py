@@ -32,6 +32,7 @@ from quintet.payments.incidents import (
     Notification,
     elapsed,
     is_due,
+    series_name,
     to_minute,
 )
 from quintet.payments.losses import BY_SHARE, Losses
@@ -44,13 +45,6 @@ GROUP_WAIT = dt.timedelta(seconds=2)
 
 MOST_NAMED = 20
 """Incidents named in one message; the rest are counted."""
-
-_NAMES = {"feed": "feed of transactions", "volume": "approved transactions"}
-
-
-def series_name(series: str) -> str:
-    """Return the name of a series for people."""
-    return _NAMES.get(series, series.replace("_", " "))
 
 
 def notify(

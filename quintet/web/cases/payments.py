@@ -11,8 +11,7 @@ from fastapi import Request
 from quintet.cases.store import Case
 from quintet.payments import charts
 from quintet.payments import store as payment_store
-from quintet.payments.incidents import to_minute
-from quintet.payments.notifications import series_name
+from quintet.payments.incidents import series_name, to_minute
 from quintet.web.cases.evidence import Evidence
 from quintet.web.rendering import Panel
 from quintet.web.routes.payments import all_incidents

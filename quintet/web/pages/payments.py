@@ -16,8 +16,7 @@ from starlette.responses import Response
 
 from quintet.payments import charts
 from quintet.payments import store as payment_store
-from quintet.payments.incidents import FEED
-from quintet.payments.notifications import series_name
+from quintet.payments.incidents import FEED, series_name
 from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column, Figure
 from quintet.presentation.wording import counted

@@ -9,8 +9,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.payments.incidents import CRITICAL, FEED, WARNING
-from quintet.payments.notifications import series_name
+from quintet.payments.incidents import CRITICAL, FEED, WARNING, series_name
 from quintet.payments.service import PaymentsService
 from quintet.payments.settings import PaymentsSettings
 from quintet.payments.silences import Silence, end_silence, silences

@@ -13,8 +13,7 @@ from quintet.payments import slices
 from quintet.payments import store as payment_store
 from quintet.payments.detector import STATUSES
 from quintet.payments.dimensions import MOST_VALUES, OTHERS
-from quintet.payments.incidents import VOLUME
-from quintet.payments.notifications import series_name
+from quintet.payments.incidents import VOLUME, series_name
 from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column
 from quintet.presentation.wording import counted

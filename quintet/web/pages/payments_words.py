@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 
 from quintet.payments.detector import STATUSES
-from quintet.payments.incidents import FEED, VOLUME, to_datetime
-from quintet.payments.notifications import series_name
+from quintet.payments.incidents import FEED, VOLUME, series_name, to_datetime
 from quintet.payments.settings import CHANNELS
 from quintet.presentation.design import Column
 from quintet.presentation.wording import counted, lasting
