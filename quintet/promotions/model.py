@@ -12,7 +12,7 @@ import numpy as np
 
 from quintet.promotions.evidence import EVIDENCE
 from quintet.promotions.identity import KIND_NAMES, STRONG
-from quintet.promotions.links import LINK_EVIDENCE
+from quintet.promotions.links import LINK_EVIDENCE, LINK_FROM, NEAR_FROM
 from quintet.promotions.profile import Commonness, Population, Range
 
 METHOD = "6"
@@ -72,8 +72,8 @@ PERSONAL, HABITS = 2.5, 1.25
 
 _CARD = np.array([SCORECARD_POINTS.get(name, 0.0) for name in EVIDENCE])
 _IS_LINK = np.isin(EVIDENCE, LINK_EVIDENCE)
-_FLOOR = np.where(_IS_LINK, _CARD, 0.0)
 _CLUSTER_SIZE, _EMAIL_SHARED = EVIDENCE.index("cluster_size"), EVIDENCE.index("email_shared")
+_BEST_PAIR = EVIDENCE.index("best_pair")
 _PERSONAL_SHARED = [
     EVIDENCE.index(f"{KIND_NAMES[kind]}_shared") for kind in (*STRONG, KIND_NAMES.index("mailbox_stem"))
 ]
@@ -88,8 +88,8 @@ class OtherMethodError(ValueError):
 class AbuseModel:
     """A model whose log-odds of abuse are the intercept plus the evidence times the coefficients.
 
-    They are never below what the scorecard gives to the account's links: labels of a population without rings teach
-    that sharing means nothing, and rings would pass. The scorecard has the limits of `MOST_FOR_REVIEW`.
+    They are never below what the scorecard gives to an account that has others near it: labels of a population without
+    rings teach that sharing means nothing, and rings would pass. The scorecard has the limits of `MOST_FOR_REVIEW`.
 
     kind: "scorecard" or "logistic". coefficients: by the names in `EVIDENCE`, absent ones are 0. population: the
     reference for evidence. Equal content has an equal version.
@@ -112,7 +112,7 @@ class AbuseModel:
     def contributions(self, columns: np.ndarray) -> np.ndarray:
         """Return what each piece of evidence adds to the log-odds, in the shape of `columns`.
 
-        Where the scorecard's links decide, what they add there.
+        Where the scorecard decides, what they add there.
         """
         own = self._contributions(columns)
         is_floor = self.intercept + own.sum(axis=1) < floor_log_odds(columns)
@@ -156,12 +156,16 @@ class AbuseModel:
 
 
 def floor_log_odds(columns: np.ndarray) -> np.ndarray:
-    """Return the log-odds that the scorecard gives to the links of each account."""
+    """Return the log-odds that the scorecard gives to what each account has in common with those near it.
+
+    Its own evidence counts as far as there is somebody near it: in full beside a link.
+    """
     return SCORECARD_INTERCEPT + _floor_contributions(columns).sum(axis=1)
 
 
 def _floor_contributions(columns: np.ndarray) -> np.ndarray:
-    return _limited(columns, columns * _FLOOR)
+    nearness = np.clip((columns[:, _BEST_PAIR] - NEAR_FROM) / (LINK_FROM - NEAR_FROM), 0.0, 1.0)
+    return _limited(columns, columns * np.where(_IS_LINK, _CARD, _CARD * nearness[:, np.newaxis]))
 
 
 def _limited(columns: np.ndarray, added: np.ndarray) -> np.ndarray:
