@@ -20,7 +20,7 @@ def main() -> int:
     def clock() -> dt.datetime:
         return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=float(offset.read_text()))
 
-    web.create_app = partial(web.create_app, clock=clock)
+    web.clock_of = lambda _: clock
     live.OutboxWorker = partial(live.OutboxWorker, heartbeat_seconds=SECONDS_BETWEEN_HEARTBEATS)
     return web.main()
 

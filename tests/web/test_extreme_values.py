@@ -25,7 +25,7 @@ from quintet.state.keys import create_key
 from quintet.state_place import Place
 from quintet.warehouse.snapshot import current_snapshot
 from tests.unit.lending.models import RECORD
-from tests.waiting import wait_until
+from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.browser import Visit, draw, wait_for_charts
 from tests.web.layout import label_faults, scrolls_sideways, text_faults
 from tests.web.service import Server, serving
@@ -105,7 +105,7 @@ def planted(server: Server) -> list[str]:
     """The pages that show what was planted: counts from zero to the largest, silences, notes, verdicts and rules."""
     now = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
     headers = {"authorization": f"Bearer {server.key}"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=120) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=LONG_SECONDS) as client:
 
         def post(path: str, body: Any) -> Any:
             return client.post(path, json=body, headers={"idempotency-key": path}).raise_for_status().json()

@@ -32,6 +32,7 @@ LONGEST_WEEKLY = dt.timedelta(days=366)
 _MOST_VALUES = 50
 _MINUTE = dt.timedelta(minutes=1)
 
+Dimension = Annotated[str, StringConstraints(max_length=30)]
 Value = Annotated[str, StringConstraints(min_length=1, max_length=5_000)]
 
 
@@ -42,7 +43,7 @@ class SilenceRequest(BaseModel):
 
     series: Text | None = Field(None, description="A status, `volume` or `feed`; null for all.")
     severity: Literal["warning", "critical"] | None = Field(None, description="Null for both.")
-    values: dict[str, Annotated[list[Value], Field(min_length=1, max_length=_MOST_VALUES)]] = Field(
+    values: dict[Dimension, Annotated[list[Value], Field(min_length=1, max_length=_MOST_VALUES)]] = Field(
         default_factory=dict,
         max_length=MOST_DIMENSIONS,
         description="By dimension, the values that an incident may be explained by.",

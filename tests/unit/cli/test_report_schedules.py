@@ -12,7 +12,7 @@ from cli import report_schedules
 from quintet.domains import open_state_store
 from quintet.insurance.report_schedules import add_schedule
 from quintet.settings import load_settings
-from tests.unit.insurance.test_report_schedules import wanted
+from tests.unit.insurance.schedules import wanted
 
 
 def test_a_schedule_is_listed_ended_and_then_no_more_there(

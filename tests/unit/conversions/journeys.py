@@ -187,3 +187,10 @@ def open_reported_snapshot(conversions: pd.DataFrame) -> duckdb.DuckDBPyConnecti
     connection.execute("alter table marts.ops_batches add column file varchar default 'a.csv'")
     connection.execute("alter table marts.ops_batches add column status varchar default 'loaded'")
     return connection
+
+
+def write_findings(connection: duckdb.DuckDBPyConnection, findings: pd.DataFrame) -> None:
+    """Write the ranking of findings as a run does."""
+    connection.register("ranking", findings)
+    connection.execute("create table ml.conversion_findings as from ranking")
+    connection.unregister("ranking")

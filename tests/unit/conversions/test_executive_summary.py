@@ -6,15 +6,14 @@ from quintet.conversions.analysis import analyse
 from quintet.conversions.executive_summary import MOST_FINDINGS, findings
 from quintet.conversions.visit_groups import visit_groups
 from quintet.presentation.blocks import Finding
-from tests.unit.conversions.journeys import every_count, make_journeys, open_reported_snapshot
+from tests.unit.conversions.journeys import every_count, make_journeys, open_reported_snapshot, write_findings
 
 
 def found(journeys: pd.DataFrame) -> tuple[Finding, ...]:
     """Return the findings, once each number of them is the one that its query returns."""
     connection = open_reported_snapshot(journeys)
     analysis = analyse(every_count(connection))
-    connection.register("ranking", analysis.findings)
-    connection.execute("create table ml.conversion_findings as from ranking")
+    write_findings(connection, analysis.findings)
     given = findings(connection, analysis, visit_groups(connection))
     for each in (evidence for finding in given for evidence in finding.evidence):
         assert connection.execute(each.sql).fetchall() == [(pytest.approx(each.value),)], each.name

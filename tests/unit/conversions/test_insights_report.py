@@ -11,7 +11,14 @@ from quintet.conversions.pipeline_report import pipeline_report
 from quintet.presentation.blocks import Chart, Points, Report, Section, Table, Text, Tiles
 from quintet.presentation.report import pdf
 from tests.evidence import checked
-from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_journeys, open_reported_snapshot
+from tests.unit.conversions.journeys import (
+    CHANGES,
+    MATCHERS,
+    every_count,
+    make_journeys,
+    open_reported_snapshot,
+    write_findings,
+)
 
 
 def better_on_desktop(conversions: pd.DataFrame) -> np.ndarray:
@@ -81,7 +88,9 @@ def weak_on_mobile_guides(conversions: pd.DataFrame) -> np.ndarray:
 def test_the_first_page_names_a_planted_group_and_its_numbers_are_those_of_its_queries():
     conversions = make_journeys(8_000, 1, weak_on_mobile_guides)
     connection = open_reported_snapshot(conversions)
-    report = insights_report(connection, analyse(every_count(connection)))
+    analysis = analyse(every_count(connection))
+    write_findings(connection, analysis.findings)
+    report = insights_report(connection, analysis)
     assert any("Visitors with phones" in each.text and "“Guides”" in each.text for each in report.findings)
     assert checked(connection, report) >= 2
 

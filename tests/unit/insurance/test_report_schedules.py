@@ -14,25 +14,19 @@ from quintet.insurance.domain import INSURANCE
 from quintet.insurance.report_schedules import (
     CHANNEL,
     MOST_OF_A_KEY,
-    Wanted,
     add_schedule,
     end_schedule,
     enqueue_due,
     find_schedule,
     schedules,
 )
-from quintet.insurance.schedule_times import Timing, UnusableScheduleError
+from quintet.insurance.schedule_times import UnusableScheduleError
 from quintet.state.outbox import last_messages
 from quintet.state.store import StateStore
 from quintet.state_place import StatePlace
+from tests.unit.insurance.schedules import wanted
 
 NOW = dt.datetime(2026, 1, 1, 7, tzinfo=dt.UTC)
-DAILY = Timing("day", 1, "07:30", "UTC")
-
-
-def wanted(**changed: Any) -> Wanted:
-    values = {"report": "premium", "filters": {"state": ["OH"]}, "format": "xlsx", "recipient": "ana@example.org"}
-    return Wanted(**{**values, "as_link": False, "timing": DAILY, **changed})
 
 
 def test_a_schedule_is_read_back_as_it_was_recorded(store: StateStore) -> None:

@@ -14,7 +14,7 @@ from quintet.payments.incidents import RESOLVED
 from quintet.payments.notifications import GROUP_WAIT, notify
 from quintet.state.outbox import last_messages
 from quintet.state.store import StateStore
-from tests.unit.payments.test_notifications import HOUR, NOW, happen, incident, silence
+from tests.unit.payments.incidents import HOUR, NOW, happen, incident, silence
 
 CHANNELS = ("teams", "email", "apprise")
 ORDER = parse_escalation("teams | email after 10 | apprise after 30", CHANNELS)

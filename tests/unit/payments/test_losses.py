@@ -14,8 +14,8 @@ from quintet.payments.monitor import Monitor
 from quintet.payments.settings import parse_values
 from quintet.settings import load_settings
 from quintet.state.store import StateStore
-from tests.unit.payments.test_monitor import FIRST, LATER, START, minute_of, quiet_hours
-from tests.unit.payments.test_notifications import incident
+from tests.unit.payments.incidents import incident
+from tests.unit.payments.minutes import FIRST, LATER, START, minute_of, quiet_hours
 
 SET = Losses(2.0, {"denied": 35.0}, {"approved": 50.0}, 3_000.0)
 

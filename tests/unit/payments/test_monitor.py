@@ -9,7 +9,6 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,35 +16,11 @@ from quintet.domains import open_state_store
 from quintet.payments import monitor as module
 from quintet.payments import store as payment_store
 from quintet.payments.backtest import detect_batch
-from quintet.payments.incidents import to_minute
 from quintet.payments.items import Item
 from quintet.payments.monitor import ALERT, OK, Monitor, is_ahead
 from quintet.state.faults import StateUnavailableError
 from quintet.state.store import StateStore
-
-START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
-LATER = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
-FIRST = to_minute(START)
-
-
-def minute_of(number: int, **counts: int) -> list[Item]:
-    """Return the items of the minute with this number from the start."""
-    usual = {"approved": 100, "denied": 10} | counts
-    return [Item(FIRST + number, status, count) for status, count in usual.items()]
-
-
-def quiet_hours(minutes: int, seed: int = 1) -> list[list[Item]]:
-    rng = np.random.default_rng(seed)
-    approved, denied = rng.poisson(100, minutes).tolist(), rng.poisson(10, minutes).tolist()
-    return [minute_of(number, approved=approved[number], denied=denied[number]) for number in range(minutes)]
-
-
-def all_points(store: StateStore) -> list[tuple[object, ...]]:
-    return payment_store.points(store, 0, FIRST + 10_000)
-
-
-def all_incidents(store: StateStore) -> list[tuple[object, ...]]:
-    return [(one.incident_id, *one.fields.values()) for one in payment_store.incidents(store)]
+from tests.unit.payments.minutes import FIRST, LATER, START, all_incidents, all_points, minute_of, quiet_hours
 
 
 def test_a_burst_of_denials_is_an_alert_with_its_counts(store: StateStore) -> None:

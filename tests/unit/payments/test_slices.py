@@ -15,7 +15,7 @@ from quintet.payments.dimensions import MOST_VALUES, OTHERS
 from quintet.payments.items import Item
 from quintet.payments.monitor import Monitor
 from quintet.state.store import StateStore
-from tests.unit.payments.test_monitor import FIRST, LATER, all_incidents, all_points, minute_of
+from tests.unit.payments.minutes import FIRST, LATER, all_incidents, all_points, minute_of
 
 DIMENSIONS = ("merchant", "issuer")
 MERCHANTS = ("Acme", "Bolt", "Corner", "Dot")

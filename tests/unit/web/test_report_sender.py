@@ -34,7 +34,7 @@ from quintet.state.keys import Key, create_key, revoke_key
 from quintet.state.store import StateStore
 from quintet.web.report_sender import ReportSender
 from quintet.web.snapshots import Snapshots
-from tests.unit.insurance.test_report_schedules import wanted
+from tests.unit.insurance.schedules import wanted
 from tests.waiting import wait_until
 
 NOW = dt.datetime(2026, 1, 1, 7, tzinfo=dt.UTC)
