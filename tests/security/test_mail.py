@@ -110,7 +110,7 @@ def test_a_server_on_this_machine_without_encryption_gets_the_mail() -> None:
 
 
 def test_a_password_is_not_sent_in_the_clear_to_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quintet.payments.channels._THIS_MACHINE", frozenset())  # as if it were another one
+    monkeypatch.setattr("quintet.delivery.mail._THIS_MACHINE", frozenset())  # as if it were another one
     with _mail_server("smtp", None, auth_require_tls=False) as (inbox, port):
         with pytest.raises(DeliveryError, match="offers no encryption"):
             _send(f"smtp://{ENCODED}@127.0.0.1:{port}")

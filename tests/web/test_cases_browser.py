@@ -98,15 +98,15 @@ def test_the_whole_cluster_is_decided_at_once(server: Server, visit: Visit) -> N
     assert case["group_id"] not in {one["group_id"] for one in cases(server, "promotions")}
 
 
-def test_the_insurance_manager_finds_what_needs_a_person_and_the_queue_says_that_none_is_insurance(
-    visit: Visit,
-) -> None:
+def test_the_insurance_manager_finds_what_needs_a_person_and_that_none_of_it_is_insurance(visit: Visit) -> None:
     page = visit.open("/")
     expect(page.locator("#waiting-title + ul")).to_contain_text("to decide")
     page = visit.open("/insurance")
     expect(page.get_by_role("heading", level=1)).to_have_text("Insurance")
     page = visit.open("/cases?domain=insurance")
-    expect(page.locator(".field-problem")).to_contain_text("Business is 'insurance'; choose one of the list")
+    expect(page.locator(".empty-title")).to_have_text("No case")
+    page = visit.open("/cases?domain=banking")
+    expect(page.locator(".field-problem")).to_contain_text("Business is 'banking'; choose one of the list")
 
 
 def test_on_a_phone_nothing_scrolls_sideways_and_both_pages_are_accessible(
