@@ -29,5 +29,5 @@ def sail(log: Path) -> Iterator[str]:
         wait_until(lambda: b"Starting the Spark Connect server" in log.read_bytes(), lambda: log.read_text("utf-8"))
         yield f"sc://127.0.0.1:{port}"
     finally:
-        process.terminate()
+        process.kill()  # it would first wait for its sessions
         process.wait()

@@ -31,7 +31,7 @@ _LARGEST_FAMILY, _FEWEST_IN_PLACE, _MOST_HERE = 6, 3, 0.85
 _PAIR, _FEWEST_PAIRS = 2, 20
 _DEVICE, _ADDRESS, _NETWORK = (KIND_NAMES.index(name) for name in ("device", "ip", "subnet"))
 _PLACES = (_ADDRESS, _NETWORK)
-_MAILBOX_STEM = KIND_NAMES.index("mailbox_stem")
+_OF_PROVIDERS = tuple(KIND_NAMES.index(name) for name in ("mailbox_stem", "mail_domain"))
 _PERSONAL = tuple(KIND_NAMES.index(name) for name in ("device", "email", "phone"))
 
 
@@ -107,11 +107,11 @@ _COMMON = f"""
     ),
 
     -- one place says nothing about a device: people in a shop or a library are where it stands;
-    -- nor do numbered mailboxes, which some providers hand out to everybody
+    -- nor do numbered mailboxes, which some providers hand out to everybody, and the providers themselves
     other_key as (
         select distinct account, kind as other_kind, key as other_key
         from identity_key semi join held using (account)
-        where kind < {CODE_BURST} and kind <> {_MAILBOX_STEM}
+        where kind < {CODE_BURST} and kind not in {_OF_PROVIDERS}
     ),
 
     elsewhere as (

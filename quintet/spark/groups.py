@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import socket
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -20,9 +21,6 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from quintet.settings import Settings
-
-if TYPE_CHECKING:
-    from pyspark.sql.connect.session import SparkSession
 
 _RAISED = re.compile(r"^(\w*(?:Error|Exception)): (.*)$", re.MULTILINE)
 """A line of a traceback with the exception."""
@@ -85,7 +83,7 @@ class Cluster:
             shutil.rmtree(exchange)
 
     @contextmanager
-    def _session(self) -> Iterator[SparkSession]:
+    def _session(self) -> Iterator[Any]:
         kind = _session_kind()
         _need_answer(self.remote)
         with _explained(self.remote):
@@ -97,7 +95,7 @@ class Cluster:
             session.stop()
 
 
-def _session_kind() -> type[SparkSession]:
+def _session_kind() -> Any:
     """Return PySpark's class of sessions. Raises SparkError if the package is not installed."""
     main = sys.modules["__main__"]
     has_file = hasattr(main, "__file__")
@@ -106,13 +104,13 @@ def _session_kind() -> type[SparkSession]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of pandas 3, which Arrow functions do not use
-            from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415
+            session = importlib.import_module("pyspark.sql.connect.session")  # of an extra, so not in the lock
     except ImportError as error:
         raise SparkError("the engine spark needs an extra: pip install 'quintet[spark]'") from error
     finally:
         if not has_file:
             del main.__file__
-    return SparkSession
+    return session.SparkSession
 
 
 def _unhinted(step: Step) -> Any:

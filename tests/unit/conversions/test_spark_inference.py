@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.fit import fit
+from quintet.conversions.inference import infer_here
 from quintet.conversions.match import match
 from quintet.conversions.matching_model import MatchingModel
 from quintet.conversions.spark_inference import GIVEN, infer_block, infer_on
@@ -46,7 +47,7 @@ def test_a_cluster_writes_the_same_tables_in_the_same_order(
     world: World, model: MatchingModel, cluster: Cluster
 ) -> None:
     here, there = open_world(*world), open_world(*world)
-    match(here, DATA, model)
+    match(here, DATA, model, inference=infer_here)
     run = match(there, DATA, model, inference=infer_on(cluster))
 
     assert run.blocks_rematched > 1

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from quintet.promotions.accounts import SignUp, accounts_as_given
 from quintet.promotions.identity import (
+    KIND_NAMES,
     KINDS,
     KeyRules,
     address_keys,
@@ -119,8 +120,9 @@ def test_a_common_value_is_dropped_from_batch_and_single_accounts():
     rules = KeyRules(common=frozenset({"device web"}))
     one = {"user_id": "u", "device_id": "Web", "email": "a@b.c"}
 
-    assert [row["kind"] for row in identity_key_table(accounts(one), rules).to_pylist()] == ["email"]
-    assert [kind for kind, _ in keys_of_account(("Web", "a@b.c", None, None), (), float("nan"), rules)] == [1]
+    assert [row["kind"] for row in identity_key_table(accounts(one), rules).to_pylist()] == ["email", "mail_domain"]
+    kinds = [KIND_NAMES[kind] for kind, _ in keys_of_account(("Web", "a@b.c", None, None), (), float("nan"), rules)]
+    assert kinds == ["email", "mail_domain"]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,7 @@ def test_the_table_has_a_row_per_key():
     assert table.to_pylist() == [
         {"user_id": "u", "kind": "device", "key": "d1"},
         {"user_id": "u", "kind": "email", "key": "a@b.c"},
+        {"user_id": "u", "kind": "mail_domain", "key": "b.c"},
     ]
 
 
@@ -178,7 +181,7 @@ def test_sign_ups_within_a_day_that_use_one_code_share_a_key(second: str, is_sha
 def test_any_text_is_accepted(email: str, phone: str, address: str):
     odd = accounts_as_given([(SignUp("u", None, email, phone, address, email, address, phone), [])])
 
-    assert identity_key_table(odd, HOME).num_rows <= 6
+    assert identity_key_table(odd, HOME).num_rows <= len(KINDS)
 
 
 def test_equal_texts_have_equal_numbers_in_any_column_and_kinds_differ():
@@ -200,7 +203,7 @@ def test_characters_that_nobody_sees_make_no_other_key(typed: tuple[str, ...]):
     plain = ("Ab-12", "jane@example.com", "+1 505 123 4567", "8.8.8.8")
     keys = set(keys_of_account(typed, (), np.nan, HOME))
     assert keys == set(keys_of_account(plain, (), np.nan, HOME))
-    assert len(keys) == 6
+    assert len(keys) == 7
     assert keys != set(keys_of_account(("Ab-13", *typed[1:]), (), np.nan, HOME))
     assert usual_country([typed[2]] * 3) == ("1", 11)
 
