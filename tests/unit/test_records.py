@@ -83,7 +83,7 @@ STATEMENTS = {
         f"new or up by {rule('invest', 'growth_rate_at_least'):.0%} or more, below that",
     ],
     "decisions/promo-abuse.md": [
-        f"{HUBS[0]} for a code, {HUBS[1]} for an address, a network and a mail domain",
+        f"{HUBS[0]} for a code, {HUBS[1]} for an address and a network, and for a mail domain",
         f"with the {NEAREST} nearest in time, so a ring of 500 costs as much for each account as one of {NEAREST + 1}",
         f"review from {read_policy().review_from:g} and block from {read_policy().block_from:g}",
     ],
