@@ -26,7 +26,8 @@ import httpx
 from bench.comparators import comparator
 from bench.http_load import Load, for_seconds, put_under_load
 from bench.measure import PROJECT, BenchError, Line, MissingError, in_turns, median_ratio, options, print_lines
-from bench.serve import add_home, build, copy_of_snapshot, free_port, served, service
+from bench.serve import add_home, build, copy_of_snapshot, served, service
+from quintet.embedded.processes import free_port
 from quintet.samples.insurance import AgenciesWorld, make_sample
 from quintet.samples.write import write_inboxes
 

@@ -23,8 +23,8 @@ from pathlib import Path
 import httpx
 
 from bench.measure import Line, options, print_lines
-from bench.serve import free_port
 from cli.ui_token import read_token
+from quintet.embedded.processes import free_port
 from resources.run_marks import living, marks_folder
 
 USUALLY = "25 min"

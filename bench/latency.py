@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import PROJECT, Line, options, print_lines
-from bench.serve import add_home, copy_of_home, free_port, run_environment
+from bench.serve import add_home, copy_of_home, run_environment
 from quintet.domains import DATASETS
+from quintet.embedded.processes import free_port
 from quintet.lending.inbox import INBOX
 from resources.warm_dbt import SERVER
 

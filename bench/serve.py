@@ -6,7 +6,6 @@ import argparse
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from bench.measure import PROJECT, BenchError, MissingError, run
+from quintet.embedded.processes import free_port
 
 HOME = "BENCH_HOME"
 """Environment variable: a home that was built from the samples, for quick runs."""
@@ -72,14 +72,7 @@ def run_environment(home: Path, raw: Path) -> dict[str, str]:
 
 def build(home: Path, raw: Path, domain: str) -> None:
     """Build one domain from the inboxes in `raw` into an empty home."""
-    run([sys.executable, "-m", "cli.run", "--select", domain], run_environment(home, raw))
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    run([sys.executable, "-m", "cli", "run", "--select", domain], run_environment(home, raw))
 
 
 @contextmanager

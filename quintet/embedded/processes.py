@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+_FIRST_PORT, _PORTS, _TRIES = 15_000, 15_000, 20
 _KILL_SECONDS = 10
 _ORPHAN_SECONDS = 5.0
 _POLL_SECONDS = 0.05
@@ -121,8 +123,12 @@ def as_process(pid: int) -> str:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """Return a free port of 127.0.0.1: `preferred` if it is free."""
-    for port in ([preferred] if preferred else []) + [0]:
+    """Return a free port of 127.0.0.1: `preferred` if it is free.
+
+    Others are below those that systems give to outgoing connections, which could take it before it is used.
+    """
+    drawn = [_FIRST_PORT + secrets.randbelow(_PORTS) for _ in range(_TRIES)]
+    for port in ([preferred] if preferred else []) + [*drawn, 0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
