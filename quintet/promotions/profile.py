@@ -236,7 +236,8 @@ def _shares(values: pa.Array) -> dict[str, float]:
     """Return the share of the known values by value, of the most common 5,000."""
     counts = pc.value_counts(values.drop_null())
     value, count = counts.field("values"), counts.field("counts").to_numpy()
-    common = np.argsort(-count, kind="stable")[:_MOST_VALUES]
+    by_value = pc.rank(value, tiebreaker="first").to_numpy()
+    common = np.lexsort((by_value, -count))[:_MOST_VALUES]  # which of equally common ones must not depend on their order
     shares = (count[common] / max(count.sum(), 1)).tolist()
     return dict(sorted(zip(value.take(pa.array(common)).to_pylist(), shares, strict=True)))
 
