@@ -236,24 +236,17 @@ def _by_group(rings: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["grouped_by", "rings", "accounts", "flagged", "blocked"]]
 
 
-def ring_verdict(new: pd.DataFrame, scorecard: pd.DataFrame, active: tuple[str, pd.DataFrame] | None) -> Verdict:
+def ring_verdict(new: pd.DataFrame, scorecard: pd.DataFrame) -> Verdict:
     """Return the promotion gate's verdict on what a new model catches, as `InjectedRings.caught`.
 
-    It must flag as much of the rings as the scorecard in every group, block as much in every group but that of rings
-    of fewer than `LARGE` accounts, and flag as much of larger rings as the active model (name, caught); `TOLERANCE` is
-    allowed. Small rings look like families, so that labels may well teach a model to leave those to a person.
+    It must flag as much of the rings as the scorecard in every group, and block as much in every group but that of
+    rings of fewer than `LARGE` accounts; `TOLERANCE` is allowed. Small rings look like families, so that labels may
+    well teach a model to leave those to a person. The active model is no measure: one of few labels flags more of
+    everybody, and which model is active would depend on the order in which labels arrived.
     """
     if worse := _worse(new, scorecard, "flagged") or _worse(_but_small(new), _but_small(scorecard), "blocked"):
         return Verdict(False, f"the new model lets injected rings pass that the scorecard catches: {worse}")
-    if active is not None:
-        name, caught = active
-        if worse := _worse(_large(new), _large(caught), "flagged"):
-            return Verdict(False, f"the new model lets injected rings pass that {name} catches: {worse}")
     return Verdict(True, "it catches injected rings as before")
-
-
-def _large(caught: pd.DataFrame) -> pd.DataFrame:
-    return caught[_least(caught) >= LARGE]
 
 
 def _but_small(caught: pd.DataFrame) -> pd.DataFrame:

@@ -237,7 +237,7 @@ def _shares(values: pa.Array) -> dict[str, float]:
     counts = pc.value_counts(values.drop_null())
     value, count = counts.field("values"), counts.field("counts").to_numpy()
     by_value = pc.rank(value, tiebreaker="first").to_numpy()
-    common = np.lexsort((by_value, -count))[:_MOST_VALUES]  # which of equally common ones must not depend on their order
+    common = np.lexsort((by_value, -count))[:_MOST_VALUES]  # the same ones in whatever order accounts come
     shares = (count[common] / max(count.sum(), 1)).tolist()
     return dict(sorted(zip(value.take(pa.array(common)).to_pylist(), shares, strict=True)))
 

@@ -225,8 +225,7 @@ def choose_model(
     if not verdict.passes:
         return Choice(stays, training, verdict)
     rings = inject_rings(accounts) if rings is None else rings
-    caught = rings.caught({"new": training.model, "card": card, "active": stays}, policy or read_policy())
-    active = None if stays is card else (stays.version, caught["active"])
-    of_rings = ring_verdict(caught["new"], caught["card"], active)
+    caught = rings.caught({"new": training.model, "card": card}, policy or read_policy())
+    of_rings = ring_verdict(caught["new"], caught["card"])
     why = f"{verdict.why}, and {of_rings.why}" if of_rings.passes else of_rings.why
     return Choice(stays, training, Verdict(of_rings.passes, why))
