@@ -39,7 +39,7 @@ async def schedule_report(request: Request) -> Response:
     if given.get("every") == "day":
         given.pop("day", None)
     with as_request_fault("form"):
-        wanted = ScheduleRequest.model_validate({**given, "filters": filters})
+        wanted = ScheduleRequest.model_validate_strings({**given, "filters": filters})
     schedule(request, wanted)
     return redirect(request, f"{with_query(PAGE, list(request.query_params.multi_items()))}#scheduled")
 

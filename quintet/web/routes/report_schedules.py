@@ -20,7 +20,7 @@ from quintet.insurance.report_schedules import (
 from quintet.insurance.schedule_times import Timing, UnusableScheduleError
 from quintet.state.keys import Key
 from quintet.web.audit import audited
-from quintet.web.problems import ProblemError
+from quintet.web.problems import Problem, ProblemError
 from quintet.web.report_sender import SCOPE
 from quintet.web.routes.insurance import FilterQuery, query_errors
 from quintet.web.row_access import restricted_by
@@ -46,10 +46,14 @@ class ScheduleRequest(BaseModel):
     )
     format: Literal["xlsx", "csv", "pdf"] = Field("xlsx", description="`pdf` of the review alone.")
     recipient: str = Field(max_length=320, description="One e-mail address.", examples=["ana@example.org"])
-    as_link: bool = Field(False, description="Send a link to the report instead of the file.")
+    as_link: bool = Field(False, strict=True, description="Send a link to the report instead of the file.")
     every: Literal["day", "week", "month"] = Field(examples=["month"])
     day: int = Field(
-        1, ge=1, le=31, description="Of the week (1 is Monday) or the month; a shorter month: its last day."
+        1,
+        ge=1,
+        le=31,
+        strict=True,
+        description="Of the week (1 is Monday) or the month; a shorter month: its last day.",
     )
     at: str = Field(max_length=5, description="Local time, HH:MM.", examples=["07:30"])
     zone: str = Field("UTC", max_length=64, description="Time zone.", examples=["Europe/Berlin"])
@@ -86,7 +90,11 @@ def list_schedules(request: Request) -> Response:
     return JSONResponse({"items": items, "next_page_token": None, "snapshot": None})
 
 
-@router.post("", response_model=ScheduleRow)
+@router.post(
+    "",
+    response_model=ScheduleRow,
+    responses={409: {"description": "There is no mail server.", "model": Problem}},
+)
 @audited("reports.schedule")
 @restricted_by("agency")
 def schedule_report(request: Request, given: Annotated[ScheduleRequest, Body()]) -> Response:
@@ -116,7 +124,7 @@ def own_schedules(request: Request) -> list[Schedule]:
 
 
 def schedule(request: Request, given: ScheduleRequest) -> Schedule:
-    """Record a schedule of the request's key. Raises ProblemError 403, 422 or 503."""
+    """Record a schedule of the request's key. Raises ProblemError 403, 409 or 422."""
     service, key = service_of(request), request.state.key
     if not key.allows("insurance:read"):
         raise ProblemError(403, f"the key of {key.name} lacks the scope insurance:read, which the report needs")
