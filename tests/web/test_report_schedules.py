@@ -95,6 +95,10 @@ def test_a_key_needs_both_scopes(client: TestClient) -> None:
         ({"filters": {"year_from": 2012, "year_to": 2010}}, "year_from"),
         ({"filters": {"month": 3}}, "month"),
         ({"filters": {"agency": ["x"]}}, "agency"),
+        ({"filters": [None, None]}, "filters"),
+        ({"filters": "state"}, "filters"),
+        ({"as_link": 0}, "as_link"),
+        ({"day": True}, "day"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_by_its_field(client: TestClient, changed: dict[str, Any], field: str) -> None:

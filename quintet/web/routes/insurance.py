@@ -65,7 +65,8 @@ class FilterQuery(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_part_of_a_year(cls, given: Any) -> Any:
-        finer = [name for name in given if any(part in name.lower() for part in _FINER_THAN_A_YEAR)]
+        names = [str(name) for name in given] if isinstance(given, Mapping) else []  # anything else is refused later
+        finer = [name for name in names if any(part in name.lower() for part in _FINER_THAN_A_YEAR)]
         if finer:
             raise ValueError(f"{finer[0]}: the data is yearly; use year_from and year_to")
         return given
