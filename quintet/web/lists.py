@@ -18,9 +18,14 @@ Page = tuple[Sequence[Mapping[Any, Any]], Sequence[Any] | None]
 
 
 def split_values(values: Any) -> Any:
-    """Split repeated and comma-separated values: `a,b` and `c` become a, b, c."""
+    """Split repeated and comma-separated values: `a,b` and `c` become a, b, c.
+
+    Raises ValueError for true and false, which JSON may have, and which would count as 1 and 0.
+    """
     if not isinstance(values, list):
         return values
+    if any(isinstance(value, bool) for value in values):
+        raise ValueError("true and false are no values of a filter")
     return [part for value in values for part in (value.split(",") if isinstance(value, str) else [value])]
 
 

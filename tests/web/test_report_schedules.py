@@ -97,6 +97,7 @@ def test_a_key_needs_both_scopes(client: TestClient) -> None:
         ({"filters": {"agency": ["x"]}}, "agency"),
         ({"filters": [None, None]}, "filters"),
         ({"filters": "state"}, "filters"),
+        ({"filters": {"primary_agency": [False]}}, "primary_agency"),
         ({"as_link": 0}, "as_link"),
         ({"day": True}, "day"),
     ],
