@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.state.features import FeatureStore
 from tests.change_log import logged_changes
+from tests.running_stream import running
 from tests.waiting import wait_until
 
 _OPTIONS = Options(feedback_seconds=0.05, watch_seconds=0.2, reconnect_seconds=0.1)
@@ -67,23 +67,8 @@ def standby(primary: EmbeddedPostgres, tmp_path: Path) -> Iterator[EmbeddedPostg
 
 @contextmanager
 def streaming(url: str, log: ObjectStore, applier: LendingApplier) -> Iterator[Stream]:
-    stream, errors = Stream(url, log, applier, _OPTIONS), []
-
-    def run() -> None:
-        try:
-            stream.run()
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    wait_until(lambda: stream.ready.is_set() or not thread.is_alive())
-    try:
+    with running(Stream(url, log, applier, _OPTIONS)) as stream:
         yield stream
-    finally:
-        stream.stop.set()
-        thread.join()
-        assert errors == []
 
 
 def test_the_stream_goes_on_at_the_standby_without_a_gap(

@@ -51,6 +51,7 @@ from quintet.settings import Settings, load_settings
 from quintet.state.features import Draft, FeatureStore
 from tests.change_log import logged_changes
 from tests.postgres import drop_slots, values_by_sql
+from tests.running_stream import running
 from tests.state_places import own_schema
 from tests.waiting import LONG_SECONDS, wait_until
 
@@ -101,24 +102,8 @@ def _running(
     url: str, log: ObjectStore, online: LendingApplier, clock: Callable[[], float] = time.time, **arguments: Any
 ) -> Iterator[Stream]:
     """Run a stream in a thread, yield once it receives, and raise the error that ended it, if any."""
-    stream, errors = Stream(url, log, online, _OPTIONS, clock), []
-
-    def run() -> None:
-        try:
-            stream.run(**arguments)
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    wait_until(lambda: stream.ready.is_set() or not thread.is_alive())
-    try:
+    with running(Stream(url, log, online, _OPTIONS, clock), **arguments) as stream:
         yield stream
-    finally:
-        stream.stop.set()
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def _ask(url: str, statement: str) -> Any:

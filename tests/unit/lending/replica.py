@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import itertools
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ from quintet.replication.database import lsn_of
 from quintet.replication.run import Options, Stream
 from quintet.settings import load_settings
 from quintet.state.features import FeatureStore
+from tests.running_stream import running
 from tests.unit.lending.models import scorecard
 from tests.waiting import wait_until
 
@@ -82,24 +82,8 @@ class Replica:
     @contextmanager
     def stream(self, url: str | None = None, **arguments: Any) -> Iterator[Stream]:
         """Run a stream in a thread, and raise the error that ended it, if any."""
-        stream, errors = Stream(url or self.url, self.log, self.applier, OPTIONS), []
-
-        def run() -> None:
-            try:
-                stream.run(**arguments)
-            except Exception as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        wait_until(lambda: stream.ready.is_set() or not thread.is_alive())
-        try:
+        with running(Stream(url or self.url, self.log, self.applier, OPTIONS), **arguments) as stream:
             yield stream
-        finally:
-            stream.stop.set()
-            thread.join()
-        if errors:
-            raise errors[0]
 
     def decide(self, client: int = 1, table: str = "loan") -> DecisionRecord:
         """Commit an application as the CRM does, and return its decision."""
