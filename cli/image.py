@@ -43,12 +43,17 @@ def image(tag: str, folder: Path) -> int:
             f"no image can be built here: there is no {' or '.join(ENGINES)}. Install one; or on Debian, as root: "
             "apt-get install buildah debootstrap"
         )
-    buildah = ["buildah", "--root", str(folder / "images"), "--runroot", str(folder / "run"), "--storage-driver", "vfs"]
+    buildah = buildah_in(folder)
     _make_base(buildah, folder)
     wheels = _download_wheels(folder)
     _run([*buildah, *build_arguments(tag, wheels)])
     print(f"built {tag}; mount it with: {' '.join(buildah)} unshare, or push it with: {' '.join(buildah)} push {tag}")
     return 0
+
+
+def buildah_in(folder: Path) -> list[str]:
+    """Return the command of buildah with its images in a folder."""
+    return ["buildah", "--root", str(folder / "images"), "--runroot", str(folder / "run"), "--storage-driver", "vfs"]
 
 
 def build_arguments(tag: str, wheels: Path) -> list[str]:

@@ -58,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replica-rate", type=float, default=10, help="applications a second; as many counts")
     parser.addoption("--payment-seconds", type=float, default=15, help="how long payments are tried with faults")
     parser.addoption("--replica-server", help="URL of a superuser of another PostgreSQL for the tests of replication")
+    parser.addoption("--image", action="store_true", help="build the container image and try it; it takes minutes")
     parser.addoption("--outage-seconds", type=float, default=4, help="how long the object store is away in its test")
 
 

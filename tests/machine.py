@@ -15,7 +15,9 @@ from typing import NoReturn
 import pytest
 
 INSTALL = {
+    "buildah": "apt-get install buildah",
     "chromium": "apt-get install chromium",
+    "debootstrap": "apt-get install debootstrap",
     "mount": "apt-get install mount",
     "docker-compose": "apt-get install docker-compose",
     "nginx": "apt-get install nginx-light",
