@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing.util
 import os
 import shutil
 import signal
@@ -37,6 +38,7 @@ def tidied() -> Iterator[Path]:
     Child processes are found in the kernel's list, whichever process started them.
     """
     before, former, variable = set(family(os.getpid())), tempfile.tempdir, os.environ.get("TMPDIR")
+    multiprocessing.util.get_temp_dir()  # its own folder, which it removes itself when the interpreter ends
     folder = Path(tempfile.mkdtemp(prefix="quintet-bench-"))
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     try:

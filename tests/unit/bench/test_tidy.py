@@ -16,13 +16,14 @@ from tests.waiting import LONG_SECONDS
 
 # A server in a session of its own whose parent has ended, as a daemon has none.
 _LEAVES = """
-import subprocess, sys, tempfile, time
+import multiprocessing.util, subprocess, sys, tempfile, time
 from pathlib import Path
 from bench.tidy import Stopped, signals_raised, tidied
 orphan = "import subprocess as s; print(s.Popen(['sleep', '60'], start_new_session=True, stdout=-3, stderr=-3).pid)"
 try:
     with signals_raised(), tidied() as folder:
         (Path(tempfile.mkdtemp()) / "file").write_text("left")
+        multiprocessing.util.get_temp_dir()  # as a process in another context does, and the interpreter removes it
         server = subprocess.Popen(["sleep", "60"])
         pid = subprocess.run([sys.executable, "-c", orphan], capture_output=True, text=True, check=True).stdout.strip()
         print(folder, server.pid, pid, flush=True)
@@ -42,16 +43,18 @@ def is_running(pid: int) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's list of children is read, which Linux alone has")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_bench_leaves_nothing(number: signal.Signals, project: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", _LEAVES], cwd=project, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _LEAVES], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     folder, *pids = process.stdout.readline().split()
     assert Path(folder).is_dir()
     assert all(is_running(int(pid)) for pid in pids)
 
     process.send_signal(number)
-    process.communicate(timeout=LONG_SECONDS)
+    _, errors = process.communicate(timeout=LONG_SECONDS)
 
-    assert process.returncode == 128 + number
+    assert (process.returncode, errors) == (128 + number, "")
     assert not Path(folder).exists()
     assert not any(is_running(int(pid)) for pid in pids)
 
