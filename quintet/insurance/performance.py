@@ -256,7 +256,9 @@ def _summarise(
     known_years = cursor.execute("select year, months_covered, incomplete_reason from marts.dim_year").fetchall()
     covered = {year: (months, reason) for year, months, reason in known_years}
     agencies = "1" if "agency_id" in columns else "count(distinct agency_id)"
-    years = "[year]" if "year" in columns else "list(distinct year)"
+    years, policies_years = "list(distinct year)", f"list_sort(list(distinct year) filter ({at_end}))"
+    if "year" in columns:
+        years = policies_years = "[year]"
     sums = records(
         cursor.execute(
             f"""
@@ -264,7 +266,7 @@ def _summarise(
                 count(*) as rows, {agencies} as agencies, {years} as years,
                 {", ".join(f"sum({name})::double as {name}" for name in AMOUNTS)},
                 {", ".join(f"sum({name}) filter ({at_end})::bigint as {name}" for name in COUNTS)},
-                list_sort(list(distinct year) filter ({at_end})) as policies_years,
+                {policies_years} as policies_years,
                 coalesce(bool_or(is_year_complete), false) as has_complete_year,
                 {", ".join(_sides(ratio, at_end) for ratio in RATIOS)},
                 histogram(missing_reasons) as missing
@@ -294,12 +296,15 @@ def _missing(combinations: Mapping[str, int]) -> dict[str, dict[str, int]]:
 
 def _sides(ratio: str, at_end: str) -> str:
     base, compared = RATIOS[ratio]
-    numerator, rows = compared, "true"
+    rows = f"{base} is not null and {compared} is not null"
     if ratio == "growth_rate":
-        numerator, rows = f"{compared} - {base}", f"is_year_complete and {at_end}"
+        rows += f" and is_year_complete and {at_end}"
+    denominator, numerator = f"sum({base}) filter ({rows})", f"sum({compared}) filter ({rows})"
+    if ratio == "growth_rate":
+        numerator = f"{numerator} - {denominator}"
     return f"""
-        sum(case when {base} is not null then {numerator} end) filter ({rows})::double as {ratio}_numerator,
-        sum(case when {compared} is not null then {base} end) filter ({rows})::double as {ratio}_denominator
+        ({numerator})::double as {ratio}_numerator,
+        ({denominator})::double as {ratio}_denominator
     """
 
 
