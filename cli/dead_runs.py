@@ -10,7 +10,8 @@ from pathlib import Path
 import dagster as dg
 
 from cli.daemon_lock import is_daemon_alive
-from resources.event_log import OpenEventLog, open_instance
+from resources.event_log import open_instance
+from resources.recorded_runs import RecordedRuns
 from resources.run_marks import STARTED_BY, living, marks_folder
 
 _BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -21,11 +22,11 @@ def release_dead_runs(instance: dg.DagsterInstance, has_daemon: bool = False) ->
     """End the runs whose process is dead, free their slots in every pool, and return the ids of these runs.
 
     A run is alive as long as its process holds its mark. A run that is about to start has no mark yet; if the home has
-    a daemon, it is left to the daemon. Queued runs stay in the queue. With another event log than `OpenEventLog`, only
-    runs of the command line have marks, and all others are left alone.
+    a daemon, it is left to the daemon. Queued runs stay in the queue. With an event log of Dagster's own, only runs
+    of the command line have marks, and all others are left alone.
     """
     alive = living(marks_folder(Path(instance.root_directory)))
-    tags = None if isinstance(instance.event_log_storage, OpenEventLog) else STARTED_BY
+    tags = None if isinstance(instance.event_log_storage, RecordedRuns) else STARTED_BY
     statuses = _BEGUN if has_daemon and tags is None else [*_BEGUN, *_ABOUT_TO_BEGIN]
     unfinished = instance.get_runs(dg.RunsFilter(statuses=statuses, tags=tags))
     ended = []

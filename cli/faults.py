@@ -28,6 +28,7 @@ _OWN = {  # by name, since their modules may not be loaded yet when the fault oc
     "StateUnavailableError": 1,
     "SharedServingError": 1,
     "ImageError": 1,
+    "DagsterStorageError": 1,
 }
 
 

@@ -14,11 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, ValidationError
+from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from quintet.limits import DEFAULT_LIMITS, Limits
 from quintet.masking import masked
+from quintet.places import Places
 from quintet.setting_fields import (
     MOST_DEFAULT_THREADS,
     Address,
@@ -49,22 +50,12 @@ class SettingsError(ValueError):
     """A setting is wrong; the text names the variable, its value and the fix."""
 
 
-class Settings(BaseModel):
+class Settings(Places):
     """The settings of one process, read once at its start. Paths are absolute; see `load_settings`.
 
     The fields are what several parts read; `of` returns the settings of a domain.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    raw: Folder = setting(
-        Path("data/raw"), "Folder of the inboxes, one folder in it for each dataset.", "a folder, or a path to be one"
-    )
-    home: Folder = setting(
-        Path("data"),
-        "Folder for everything that Quintet writes: `warehouse.duckdb`, `serving/`, `reports/`, `models/`, `online/`.",
-        "a folder, or a path to be one",
-    )
     memory_limit: MemorySize = setting(
         "800MB", "Most memory that DuckDB uses before it spills to disk.", "a size like 512MB, 1.5GB or 2GiB"
     )
@@ -171,6 +162,13 @@ class Settings(BaseModel):
         "a URL like postgresql://user:password@host:5432/database, with special characters percent-encoded (%2F for /)",
         "SQLite files in `online/` of the home",
     )
+    dagster_storage_url: PostgresUrl | None = setting(
+        None,
+        "URL of the PostgreSQL database for Dagster's runs, events and schedules, in a schema `dagster`. One machine "
+        "builds with it; a machine that replaces it goes on with its history.",
+        "a URL like postgresql://user:password@host:5432/database, with special characters percent-encoded (%2F for /)",
+        "SQLite files in `dagster/` of the home",
+    )
     object_store_url: BucketUrl | None = setting(
         None,
         "URL of the S3 API that stores the change log.",
@@ -273,59 +271,14 @@ class Settings(BaseModel):
         )
 
     @property
-    def warehouse(self) -> Path:
-        """The DuckDB file that only the orchestration opens."""
-        return self.home / "warehouse.duckdb"
-
-    @property
-    def serving(self) -> Path:
-        """Folder of the published snapshots."""
-        return self.home / "serving"
-
-    @property
-    def current_snapshot(self) -> Path:
-        """The link to the snapshot that readers open."""
-        return self.serving / "current.duckdb"
-
-    @property
-    def reports(self) -> Path:
-        """Folder of reports and exports."""
-        return self.home / "reports"
-
-    @property
-    def models(self) -> Path:
-        """Folder of fitted models."""
-        return self.home / "models"
-
-    @property
-    def fetched(self) -> Path:
-        """Folder of the files that were fetched from the bucket of `serving_url`."""
-        return self.home / "fetched"
-
-    @property
     def served(self) -> Path:
         """The folder in which a service finds reports, models and the record of builds."""
         return self.fetched if self.serving_url is not None else self.home
 
     @property
-    def online(self) -> Path:
-        """Folder of the state store of the service and the stream."""
-        return self.home / "online"
-
-    @property
     def state(self) -> StatePlace:
         """Where the state store is."""
         return StatePlace(self.online, self.state_url.get_secret_value() if self.state_url else None)
-
-    @property
-    def embedded_postgres(self) -> Path:
-        """Folder of the embedded PostgreSQL."""
-        return self.home / "postgres"
-
-    @property
-    def embedded_objects(self) -> Path:
-        """Folder of the embedded object store."""
-        return self.home / "objects"
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -1,12 +1,9 @@
-"""Dagster's SQLite event log, with connections that stay open and marks for the runs that are being executed.
+"""Dagster's SQLite event log, with connections that stay open.
 
 A run writes about a thousand events. For each, the base class opens and closes every file again, which took a fifth of
-a run's time, and waits for the disk. `dagster.yaml` names this class, so that every Dagster process uses it: the
-process that executes a run marks it and reports its progress, and the process that records a run's end frees its slots
-in the pools.
+a run's time, and waits for the disk. `dagster.yaml` names this class, so that every Dagster process uses it.
 """
 
-import os
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,61 +11,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance, EventLogEntry
+from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, QueuePool, create_engine
 from sqlalchemy.event import listen
 
-from quintet.redaction import without_secrets
-from resources.run_marks import hold_mark, marks_folder, note_unfinished, release_mark
-from resources.run_progress import RunProgress
+from resources.recorded_runs import RecordedRuns
+from resources.storage import folder_of, is_in_postgres
 
 _MOST_OPEN_FILES = 32
 _BUSY_SECONDS = 30
 """How long a statement waits for a file that another process writes."""
-_PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
-_ENDS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED)
 
 
-class OpenEventLog(SqliteEventLogStorage):
-    """Writes the same files and tables with one engine for each file instead of one for each event.
-
-    base_dir: if relative, it starts at DAGSTER_HOME.
-    """
+class OpenEventLog(RecordedRuns, SqliteEventLogStorage):
+    """Writes the same files and tables with one engine for each file instead of one for each event."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._tables: set[str] = set()
-        self._progress = RunProgress()
         super().__init__(base_dir, inst_data)
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "OpenEventLog":
-        """Return the event log for Dagster's configuration."""
-        return cls(str(Path(os.environ.get("DAGSTER_HOME", ""), config_value["base_dir"])), inst_data)
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:
+        """Return the log for Dagster's configuration. Raises DagsterStorageError if the database is not usable."""
+        if is_in_postgres():
+            from resources.postgres_storage import EventsInPostgres  # noqa: PLC0415  # most homes have files
 
-    def store_event(self, event: EventLogEntry) -> None:
-        """Store the event; mark the run before its start event, free its slots after its end event, note a failure."""
-        if _begins_here(event):
-            hold_mark(marks_folder(self._home), event.run_id)
-        super().store_event(event)
-        self._progress.take(event, lambda: len(self.get_logs_for_run(event.run_id, of_type=_PLANNED)))
-        if event.dagster_event is not None and event.dagster_event.event_type in _ENDS:
-            if event.dagster_event.event_type is not DagsterEventType.RUN_SUCCESS:
-                note_unfinished(self._home)
-            self.free_concurrency_slots_for_run(event.run_id)
-            release_mark(marks_folder(self._home), event.run_id)
-
-    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
-        """Return the row of an event, whose errors and messages may hold secrets, without them."""
-        row = super()._event_to_row(event)
-        return row | {"event": without_secrets(row["event"])}
-
-    @property
-    def _home(self) -> Path:
-        return Path(self._instance.root_directory)
+            return EventsInPostgres.opened(inst_data)
+        return cls(folder_of(config_value), inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -108,19 +81,6 @@ def _write_without_waiting_for_the_disk(connection: sqlite3.Connection, record: 
     """
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = normal")
-
-
-def _begins_here(event: EventLogEntry) -> bool:
-    """Return whether this process starts to execute the run with this event."""
-    begun = event.dagster_event
-    if begun is None:
-        return False
-    if begun.event_type is DagsterEventType.RUN_START:
-        return True
-    if begun.event_type is not DagsterEventType.ENGINE_EVENT:
-        return False
-    pid = begun.engine_event_data.metadata.get("pid")
-    return pid is not None and pid.value == str(os.getpid())
 
 
 def open_instance() -> DagsterInstance:
