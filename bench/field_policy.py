@@ -3,22 +3,39 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from zen import ZenEngine
+import zen
+from field_answers import answers
 
 _LEVELS = ("approve", "refer", "reject")
 
 
-def decide(folder: Path) -> None:
-    """Read graph and rows from `given.json`; write decisions and seconds to `found.json`."""
+def serve(folder: Path) -> None:
+    """Read the policy and the rows from `given.json`; for each line of the input, answer decisions and seconds.
+
+    The policy is decided in both forms that the engine has: a graph with one expression, and the expression alone.
+    """
     given = json.loads((folder / "given.json").read_text("utf-8"))
-    decision = ZenEngine().create_decision(json.dumps(given["graph"]))
-    began = time.perf_counter()
-    found = [_LEVELS[int(decision.evaluate(row)["result"]["level"])] for row in given["rows"]]
-    seconds = time.perf_counter() - began
-    (folder / "found.json").write_text(json.dumps({"decisions": found, "seconds": seconds}), "utf-8")
+    rows, answer = given["rows"], answers()
+    graph, expression = (
+        zen.ZenEngine().create_decision(json.dumps(given["graph"])),
+        zen.compile_expression(given["level"]),
+    )
+    forms: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "graph": lambda row: graph.evaluate(row)["result"]["level"],
+        "expression": expression.evaluate,
+    }
+    for _ in sys.stdin:
+        seconds, decisions = {}, {}
+        for name, level in forms.items():
+            began = time.perf_counter()
+            decisions[name] = [_LEVELS[int(level(row))] for row in rows]
+            seconds[name] = time.perf_counter() - began
+        answer({"decisions": decisions, "seconds": seconds})
 
 
 if __name__ == "__main__":
-    decide(Path(sys.argv[1]))
+    serve(Path(sys.argv[1]))
