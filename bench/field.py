@@ -24,6 +24,7 @@ import pandas as pd
 from bench.comparators import comparator
 from bench.field_contestant import Contestant
 from bench.field_features import beside_feast
+from bench.field_forecasts import beside_forecast, wape
 from bench.field_messages import beside_alertmanager
 from bench.field_stream import beside_debezium
 from bench.matching import beside_splink
@@ -144,12 +145,12 @@ def _forecast(quick: bool, folder: Path) -> list[Line]:
     columns = ["key", "year", "premium", "policy_growth"]
     known.assign(key=_series(known))[columns].to_csv(folder / "panel.csv", index=False)
     lines = [
-        Line("forecast: WAPE of repeating the last complete year", f"{_wape(naive, naive['forecast']):.4f}", "", True)
+        Line("forecast: WAPE of repeating the last complete year", f"{wape(naive, naive['forecast']):.4f}", "", True)
     ]
     for name, script in {"statsforecast": "forecast", "mlforecast": "mlforecast"}.items():
         found = _theirs(name, script, folder, {"years": years})
         if isinstance(found, str):
-            lines.append(Line(f"forecast: WAPE, beside {name}", f"{_wape(own, own['forecast']):.4f}", "", True, found))
+            lines.append(Line(f"forecast: WAPE, beside {name}", f"{wape(own, own['forecast']):.4f}", "", True, found))
         else:
             lines += beside_forecast(name, own, pd.read_csv(folder / "made.csv"))
     return lines
@@ -157,42 +158,6 @@ def _forecast(quick: bool, folder: Path) -> list[Line]:
 
 def _series(rows: pd.DataFrame) -> pd.Series:
     return rows["agency_id"].astype(str) + rows["prod_line"]
-
-
-def beside_forecast(name: str, own: pd.DataFrame, made: pd.DataFrame) -> list[Line]:
-    """Score all forecasts on the same rows. made: key, year, and a column for each model and each end of its band."""
-    rows = own.merge(made, on=["key", "year"], how="left", validate="one_to_one", suffixes=("", "_theirs"))
-    models = [column for column in made if column not in ("key", "year") and not column.endswith("-80")]
-    wape = {model: _wape(rows, rows[model].fillna(rows["premium"])) for model in models}
-    banded = [model for model in models if f"{model}-lo-80" in made]
-    held = {model: _share_held(rows, f"{model}-lo-80", f"{model}-hi-80") for model in banded}
-    mine, mine_held = _wape(rows, rows["forecast"]), _share_held(rows, "lo80", "hi80")
-    return [
-        Line(
-            f"forecast: WAPE of {len(rows):,} forecasts, beside {name}",
-            f"{mine:.4f}",
-            "as good as the best comparator",
-            mine <= min(wape.values()) * 1.01,
-            ", ".join(f"{model} {value:.4f}" for model, value in wape.items()),
-        ),
-        Line(
-            f"forecast: share held by the 80% band, beside {name}",
-            f"{mine_held:.0%}",
-            "74% to 86%",
-            0.74 <= mine_held <= 0.86,
-            ", ".join(f"{model} {value:.0%}" for model, value in held.items()) or "no bands",
-        ),
-    ]
-
-
-def _wape(rows: pd.DataFrame, forecasts: pd.Series) -> float:
-    return float((forecasts - rows["actual"]).abs().sum() / rows["actual"].abs().sum())
-
-
-def _share_held(rows: pd.DataFrame, low: str, high: str) -> float:
-    """Return the share of actual values within a band, of the rows that have one."""
-    banded = rows.dropna(subset=[low])
-    return float(banded["actual"].between(banded[low], banded[high]).mean())
 
 
 def _alerts(quick: bool, folder: Path) -> list[Line]:

@@ -34,9 +34,18 @@ _AT_ONCE = 12
 _FIRST, _SECOND = ([f"{name}_{number}" for number in range(_AT_ONCE)] for name in ("first", "second"))
 _COUNT = 60  # of each series in its minute
 _LEARNING_MINUTES, _QUIET_MINUTES = 120, 30
+_MINUTES_TO_FIRE = 3  # the detector fires once a rise has lasted; all of them are sent at once
 _SECONDS_TO_START, _SECONDS_TO_ARRIVE = 120.0, 90.0
 _ROUNDS, _OUTAGE_SECONDS = 5, 30.0
 _SECONDS_FOR_MORE = 1.5  # to wait for messages that are late or sent twice
+_WITH_TEMPLATES = (
+    "unshare",
+    "-rm",
+    "sh",
+    "-c",
+    'mount -t overlay share -o lowerdir="$0":/usr/share /usr/share && exec "$@"',
+)
+"""Runs a program that sees the folder after it in /usr/share, where Debian's Alertmanager looks for its templates."""
 _CONFIG = """
 route:
   receiver: hook
@@ -181,13 +190,14 @@ def _quintet(home: Path, receiver: Receiver) -> Iterator[Sender]:
     environment = {"QUINTET_HOME": str(home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": key}
     environment["QUINTET_ALERT_WEBHOOK_URL"] = receiver.url
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    minutes: dict[int, int] = {}
+    minutes: dict[int, list[int]] = {}
     following = itertools.count(_LEARNING_MINUTES)
 
     def fire(event: Event) -> None:
         if event.number not in minutes:
-            minutes[event.number] = next(following)
-        send(url, headers, minute(minutes[event.number], **dict.fromkeys(event.series, _COUNT)))
+            minutes[event.number] = [next(following) for _ in range(_MINUTES_TO_FIRE)]
+        for number in minutes[event.number]:
+            send(url, headers, minute(number, **dict.fromkeys(event.series, _COUNT)))
 
     def end(_: Sequence[Event]) -> None:
         for _ in range(_QUIET_MINUTES):
@@ -209,7 +219,10 @@ def _alertmanager(folder: Path, receiver: Receiver) -> Iterator[Sender]:
     config = folder / "alertmanager.yml"
     config.write_text(_CONFIG.format(url=receiver.url, wait=GROUP_WAIT.seconds), "utf-8")
     url = f"http://127.0.0.1:{free_port()}"
-    command = [str(program), f"--config.file={config}", f"--storage.path={folder / 'data'}"]
+    command = [*_WITH_TEMPLATES, str(program.parents[1] / "share")]
+    if subprocess.run([*command, "true"], check=False, capture_output=True).returncode != 0:
+        raise MissingError("unshare and mount, which show Alertmanager its templates in /usr/share, are not allowed")
+    command += [str(program), f"--config.file={config}", f"--storage.path={folder / 'data'}"]
     command += [f"--web.listen-address={url.removeprefix('http://')}", "--cluster.listen-address="]
 
     def post(events: Sequence[Event], **times: str) -> None:

@@ -43,7 +43,7 @@ class Size:
     seconds: float
 
 
-_FULL, _QUICK = Size(9_000, 5, 200_000, 200, 10.0), Size(100, 1, 20_000, 50, 1.0)
+_FULL, _QUICK = Size(9_000, 3, 100_000, 200, 10.0), Size(100, 1, 3_000, 50, 1.0)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.field import beside_forecast
+from bench.field_forecasts import beside_forecast
 
 OWN = pd.DataFrame(
     {
