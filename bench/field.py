@@ -12,7 +12,6 @@ import json
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from bench.comparators import comparator
-from bench.field_contestant import Contestant
+from bench.field_decisions import beside_zen
 from bench.field_features import beside_feast
 from bench.field_forecasts import beside_forecast, wape
 from bench.field_messages import beside_alertmanager
@@ -35,8 +34,6 @@ from quintet.insurance.forecast_panel import panel
 from quintet.lending.feature_registry import features
 from quintet.lending.measures import Ranking, calibration_error
 from quintet.lending.model_training import Trained, columns_of, train
-from quintet.lending.policy import Policy, read_policy
-from quintet.lending.scoring import Scored
 from quintet.lending.training import settle, training_set
 from quintet.payments.evaluation import EPISODE_COLUMNS, Episodes, evaluate, gamma_poisson, half_space_trees
 from quintet.samples.lending import LendingWorld, make_book
@@ -205,97 +202,12 @@ def _matching(quick: bool, folder: Path) -> list[Line]:
     return beside_splink(folder, 5_000 if quick else 20_000)
 
 
-def _policy(quick: bool, folder: Path) -> list[Line]:
-    """Decide the same applications in turns; the engine's faster form counts."""
-    policy, count, rounds = read_policy(), *((2_000, 1) if quick else (20_000, 5))
-    rng = np.random.default_rng(3)
-    names = sorted(policy.needs)
-    drawn = rng.choice([None, 0.0, 0.3, 0.6, 1.0, 5.0, 20.0, 60.0, 400.0, 5_000.0, 20_000.0], (count, len(names)))
-    rows = [dict(zip(names, values, strict=True)) for values in drawn.tolist()]
-    probability = rng.uniform(0, 0.6, count).tolist()
-    applications = list(zip(rows, [Scored(one, 500, ()) for one in probability], strict=True))
-
-    def decide() -> tuple[float, list[str]]:
-        began = time.perf_counter()
-        decisions = [policy.decide(row, score).decision for row, score in applications]
-        return time.perf_counter() - began, decisions
-
-    level = _as_expression(policy)
-    given = [row | {"probability": one} for row, one in zip(rows, probability, strict=True)]
-    (folder / "given.json").write_text(json.dumps({"level": level, "graph": _as_graph(level), "rows": given}), "utf-8")
-    seconds, answers = [], []
-    try:
-        with Contestant.of_field("zen", "policy", folder) as engine:
-            for _ in range(rounds):
-                own_seconds, decisions = decide()
-                seconds.append(own_seconds)
-                answers.append(engine.ask(None))
-    except MissingError as missing:
-        own = count / statistics.median(decide()[0] for _ in range(rounds))
-        return [Line(f"policy: decisions a second, {count:,}", f"{own:,.0f}", "", True, f"skipped: {missing}")]
-    own = count / statistics.median(seconds)
-    forms = {form: count / statistics.median(one["seconds"][form] for one in answers) for form in answers[0]["seconds"]}
-    equal = sum(
-        len({one, *others}) == 1 for one, *others in zip(decisions, *answers[0]["decisions"].values(), strict=True)
-    )
-    said = ", ".join(f"zen-engine's {form} {rate:,.0f}" for form, rate in forms.items())
-    return [
-        Line(
-            f"policy: decisions a second, {count:,} applications",
-            f"{own:,.0f}",
-            "as fast as the comparator",
-            own >= max(forms.values()),
-            said,
-        ),
-        Line("policy: equal answers", f"{equal:,} of {count:,}", "all", equal == count, is_exact=True),
-    ]
-
-
-_RELATIONS = {"=": "=="}
-
-
-def _as_expression(policy: Policy) -> str:
-    """Return the policy as one expression of zen-engine: the strictest decision, 0 to 2."""
-
-    def condition(one: Any) -> str:
-        if one.relation in ("missing", "known"):
-            return f"({one.name} {'==' if one.relation == 'missing' else '!='} null)"
-        relation = _RELATIONS.get(one.relation, one.relation)
-        return f"({one.name} != null and {one.name} {relation} {one.number})"
-
-    level = {"approve": 0, "refer": 1, "reject": 2}
-    parts = [f"({' and '.join(map(condition, rule.when))} ? {level[rule.decision]} : 0)" for rule in policy.rules]
-    score = f"(probability >= {policy.reject_from} ? 2 : (probability < {policy.approve_below} ? 0 : 1))"
-    first = f"((amount != null and amount <= {policy.approve_up_to}) ? 0 : 1)"
-    none = " and ".join(map(condition, policy.no_history))
-    return f"max([{', '.join([*parts, f'({none} ? {first} : {score})'])}])"
-
-
-def _as_graph(level: str) -> dict[str, Any]:
-    """Return an expression as a graph of zen-engine, from its input to its output."""
-    nodes = [
-        {"id": "in", "name": "in", "type": "inputNode"},
-        {
-            "id": "decide",
-            "name": "decide",
-            "type": "expressionNode",
-            "content": {"expressions": [{"id": "one", "key": "level", "value": level}]},
-        },
-        {"id": "out", "name": "out", "type": "outputNode"},
-    ]
-    edges = [
-        {"id": f"{source}-{target}", "sourceId": source, "targetId": target, "type": "edge"}
-        for source, target in (("in", "decide"), ("decide", "out"))
-    ]
-    return {"nodes": nodes, "edges": edges}
-
-
 _PARTS: Mapping[str, Callable[[bool, Path], list[Line]]] = MappingProxyType(
     {
         "scorecard": _scorecard,
         "forecast": _forecast,
         "alerts": _alerts,
-        "policy": _policy,
+        "policy": beside_zen,
         "matching": _matching,
         "features": beside_feast,
         "stream": beside_debezium,

@@ -11,9 +11,12 @@ def beside_forecast(name: str, own: pd.DataFrame, made: pd.DataFrame) -> list[Li
     """Return the rows of the table, with all forecasts scored on the rows of `own`.
 
     own: key, year, premium of the year before, actual, forecast, lo80, hi80. made: key, year, and a column for each
-    model and each end of its band; a series without a forecast repeats the year before.
+    model and each end of its band; a series without a forecast repeats the year before, and a year without any is left
+    out.
     """
-    rows = own.merge(made, on=["key", "year"], how="left", validate="one_to_one", suffixes=("", "_theirs"))
+    rows = own[own["year"].isin(made["year"])].merge(
+        made, on=["key", "year"], how="left", validate="one_to_one", suffixes=("", "_theirs")
+    )
     models = [column for column in made if column not in ("key", "year") and not column.endswith("-80")]
     errors = {model: wape(rows, rows[model].fillna(rows["premium"])) for model in models}
     banded = [model for model in models if f"{model}-lo-80" in made]

@@ -62,4 +62,4 @@ def _with_policies(past: pd.DataFrame, last: int) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    measure(Path(sys.argv[1]), forecast)
+    measure(Path(sys.argv[1]), forecast, 4)

@@ -14,27 +14,34 @@ _LEVELS = ("approve", "refer", "reject")
 
 
 def serve(folder: Path) -> None:
-    """Read the policy and the rows from `given.json`; for each line of the input, answer decisions and seconds.
+    """Read the policy and the rows from `given.json`; for each line of the input, answer outcomes and seconds.
 
-    The policy is decided in both forms that the engine has: a graph with one expression, and the expression alone.
+    The policy is decided in both forms that the engine has: a graph with one expression, and the expression alone. It
+    returns the level and whether each reason holds.
     """
     given = json.loads((folder / "given.json").read_text("utf-8"))
-    rows, answer = given["rows"], answers()
+    rows, codes, answer = given["rows"], given["codes"], answers()
     graph, expression = (
         zen.ZenEngine().create_decision(json.dumps(given["graph"])),
-        zen.compile_expression(given["level"]),
+        zen.compile_expression(given["expression"]),
     )
-    forms: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "graph": lambda row: graph.evaluate(row)["result"]["level"],
+    forms: dict[str, Callable[[dict[str, Any]], list[Any]]] = {
+        "graph": lambda row: graph.evaluate(row)["result"]["found"],
         "expression": expression.evaluate,
     }
     for _ in sys.stdin:
-        seconds, decisions = {}, {}
-        for name, level in forms.items():
+        seconds, outcomes = {}, {}
+        for name, evaluate in forms.items():
             began = time.perf_counter()
-            decisions[name] = [_LEVELS[int(level(row))] for row in rows]
+            outcomes[name] = [_outcome(evaluate(row), codes) for row in rows]
             seconds[name] = time.perf_counter() - began
-        answer({"decisions": decisions, "seconds": seconds})
+        answer({"outcomes": outcomes, "seconds": seconds})
+
+
+def _outcome(found: list[Any], codes: list[str]) -> tuple[str, list[str]]:
+    level, *held = found
+    reasons = [code for code, holds in zip(codes, held, strict=True) if holds]
+    return _LEVELS[int(level)], list(dict.fromkeys(reasons))
 
 
 if __name__ == "__main__":

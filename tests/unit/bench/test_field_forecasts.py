@@ -43,3 +43,9 @@ def test_a_forecast_given_twice_is_refused() -> None:
     twice = pd.DataFrame({"key": ["1CL", "1CL"], "year": [2014, 2014], "Theta": [110.0, 90.0]})
     with pytest.raises(pd.errors.MergeError):
         beside_forecast("statsforecast", OWN, twice)
+
+
+def test_a_year_that_a_comparator_cannot_forecast_counts_for_neither() -> None:
+    worse_before = pd.concat([OWN, OWN.assign(year=2013, forecast=0.0)])
+    made = OWN[["key", "year"]].assign(Theta=[110.0, 100.0])
+    assert beside_forecast("statsforecast", worse_before, made) == beside_forecast("statsforecast", OWN, made)
