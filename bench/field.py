@@ -158,11 +158,11 @@ def _series(rows: pd.DataFrame) -> pd.Series:
 
 
 def _alerts(quick: bool, folder: Path) -> list[Line]:
-    """Compare on one world; of a comparator's settings, the one that is best there counts. River needs a minute."""
+    """Compare on one world, with several settings of ADTK. River takes a minute, so that a quick run leaves it out."""
     days = 10 if quick else 28
     minutes, truth = transaction_minutes(PaymentsWorld(days=days, checkout_days=1), seed=11)
     minutes.to_csv(folder / "minutes.csv", index=False)
-    found = _theirs("adtk", "alerts", folder, {})
+    found = _theirs("adtk", "alerts", folder, {"factors": (6.0,) if quick else (3.0, 6.0, 12.0)})
     reason = found if isinstance(found, str) else ""
     detectors: dict[str, Episodes] = {"own": gamma_poisson}
     if not isinstance(found, str):
@@ -175,16 +175,16 @@ def _alerts(quick: bool, folder: Path) -> list[Line]:
     rows = summary[summary["scope"] == "all"].set_index("detector")[["recall", "false_episodes_per_day"]]
     own, others = rows.loc["own"], rows.drop("own")
     said = [f"{name} {row['recall']:.3f}, {row['false_episodes_per_day']:.3f}" for name, row in others.iterrows()]
-    # first: none has fewer false episodes at the same recall or a higher one
-    better = others[
-        (others["recall"] >= own["recall"]) & (others["false_episodes_per_day"] < own["false_episodes_per_day"])
-    ]
+    finds_more = (others["recall"] > own["recall"]) & (
+        others["false_episodes_per_day"] <= own["false_episodes_per_day"]
+    )
+    has_fewer = (others["recall"] >= own["recall"]) & (others["false_episodes_per_day"] < own["false_episodes_per_day"])
     return [
         Line(
             f"alerts: recall, false episodes a day, {days} days",
             f"{own['recall']:.3f}, {own['false_episodes_per_day']:.3f}",
-            "none finds as much with fewer" if said else "",
-            better.empty,
+            "none is better in one and as good in the other" if said else "",
+            not (finds_more | has_fewer).any(),
             "; ".join([*said, *([reason] if reason else [])]),
         )
     ]

@@ -9,14 +9,14 @@ from adtk.detector import PersistAD
 
 _TRAINING_DAYS = 7
 _END_AFTER_MINUTES = 10
-_FACTORS = (3.0, 6.0, 12.0)
 
 
 def detect(folder: Path) -> None:
     """Read `minutes.csv`; write the episodes (series, started_at, detected_at, ended_at) by setting to `found.json`."""
+    given = json.loads((folder / "given.json").read_text("utf-8"))
     minutes = pd.read_csv(folder / "minutes.csv", parse_dates=["minute_at"])
     counts = minutes.pivot(index="minute_at", columns="status", values="count").fillna(0.0).astype(float)
-    found = {f"c={factor:g}": _episodes(counts.asfreq("min").fillna(0.0), factor) for factor in _FACTORS}
+    found = {f"c={factor:g}": _episodes(counts.asfreq("min").fillna(0.0), factor) for factor in given["factors"]}
     (folder / "found.json").write_text(json.dumps(found), "utf-8")
 
 

@@ -35,7 +35,8 @@ def read(folder: Path) -> None:
     """Read the slot of `given.json` until the last row of the tally."""
     given = json.loads((folder / "given.json").read_text("utf-8"))
     handler = Handler(Tally(given["first"], given["last"], given["end"], answers()))
-    engine = DebeziumJsonEngine(properties=_properties(given, folder / "offsets"), handler=handler)
+    properties = _properties(given, folder / "offsets")
+    engine = DebeziumJsonEngine(properties=properties, handler=handler, jvm_opts=given["jvm"])
     thread = threading.Thread(target=engine.run)
     thread.start()
     while not handler.ended.wait(0.5):

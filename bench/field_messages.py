@@ -333,9 +333,9 @@ def lines(own: Outcome, theirs: Outcome | None, reason: str, quick: bool) -> lis
     return [
         *found,
         line(
-            f"webhook fails for {_OUTAGE_SECONDS:g} s: delay after it",
-            lambda one: one.after_outage + 1e3 * one.outage.total(),
-            lambda one: f"{one.after_outage:.1f} s, {_in_words(one.outage)}",
+            f"webhook fails for {_OUTAGE_SECONDS:g} s",
+            lambda one: one.outage.total(),
+            lambda one: f"{_in_words(one.outage)}, delivered {one.after_outage:.1f} s after it",
         ),
         line(
             f"killed with {_AT_ONCE} waiting, {_AT_ONCE} delivered, all sent again",
