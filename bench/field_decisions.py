@@ -18,7 +18,7 @@ from quintet.lending.scoring import Scored
 
 _AMOUNTS = (None, 0.0, 0.3, 0.6, 1.0, 5.0, 20.0, 60.0, 400.0, 5_000.0, 20_000.0)
 _LEAST = 10_000
-_REASON = "a decision takes 2 ms in all, of which the policy is the smallest part"
+_REASON = "of a decision's 2 ms the policy takes 0.02"
 
 Application = tuple[dict[str, float | None], Scored]
 Outcome = tuple[str, tuple[str, ...]]
