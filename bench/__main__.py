@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bench.comparators import COMPARATORS, comparator
+from bench.comparators import COMPARATORS, DEBIAN, comparator
 from bench.listing import benches, run_bench
 from bench.measure import FAILED, HOLDS, PROJECT, MissingError, options
 from bench.report import REPORT, run_all, write_report
@@ -59,13 +59,15 @@ def _all(arguments: Sequence[str]) -> int:
 
 
 def _install() -> int:
-    try:
-        for name in COMPARATORS:
+    """Install every comparator; one that cannot be installed keeps no other from it."""
+    status = HOLDS
+    for name in (*COMPARATORS, *DEBIAN):
+        try:
             comparator(name)
-    except MissingError as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    return HOLDS
+        except MissingError as error:
+            print(error, file=sys.stderr)
+            status = FAILED
+    return status
 
 
 if __name__ == "__main__":

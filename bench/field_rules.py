@@ -1,10 +1,11 @@
 """Evaluate rules with an engine of the field, in its own environment; `python field_rules.py FOLDER`.
 
 Reads `given.json`: the engine, the conditions in its language, and the values of one subject. Writes `found.json`: the
-milliseconds that one evaluation of all conditions takes, and the message for a condition on an unknown figure.
+median milliseconds of an evaluation of all conditions, and the message for a condition on an unknown figure.
 """
 
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -46,10 +47,12 @@ def measure(folder: Path) -> None:
     engines = {"zen": _zen, "cel": _cel, "celpy": _celpy}
     evaluate, compile_unknown = engines[given["engine"]](given["conditions"], given["values"])
     evaluate()
-    began = time.perf_counter()
+    seconds = []
     for _ in range(_ROUNDS):
+        began = time.perf_counter()
         evaluate()
-    milliseconds = (time.perf_counter() - began) / _ROUNDS * 1e3
+        seconds.append(time.perf_counter() - began)
+    milliseconds = statistics.median(seconds) * 1e3
     said = ""
     try:
         compile_unknown()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import queue
 import threading
 import time
@@ -26,7 +27,7 @@ from quintet.payments.incidents import Incident, Point, elapsed
 from quintet.payments.items import Change, Item, Verdict
 from quintet.payments.losses import BY_SHARE, Losses
 from quintet.payments.monitor import Monitor
-from quintet.payments.notifications import notify
+from quintet.payments.notifications import GROUP_WAIT, notify
 from quintet.payments.opening_hours import LEARNED, OpeningHours
 from quintet.payments.self_test import SelfTest
 from quintet.payments.settings import CHANNELS
@@ -108,6 +109,7 @@ class MonitorService:
         self._number = int(clock().timestamp() * 1_000)
         self._thread: threading.Thread | None = None
         self._last_round = time.monotonic()
+        self._notifies_at = math.inf  # when the group wait of a new incident ends, by the monotonic clock
         self.self_test = SelfTest(time.monotonic)
 
     def start(self) -> None:
@@ -206,21 +208,23 @@ class MonitorService:
         ticked = 0.0
         while True:
             self._last_round = time.monotonic()
-            together, is_last = self._wait_for_requests()
+            together, is_last = self._wait_for_requests(min(_TICK_SECONDS, self._notifies_at - self._last_round))
             if together:
                 self._judge(together)
             if is_last:
                 break
-            if time.monotonic() - ticked >= _TICK_SECONDS:
-                ticked = time.monotonic()
+            now = time.monotonic()
+            if now >= min(ticked + _TICK_SECONDS, self._notifies_at):
+                ticked = now
+                self._notifies_at = math.inf if now >= self._notifies_at else self._notifies_at
                 self._tick()
         self.monitor.checkpoint()
 
-    def _wait_for_requests(self) -> tuple[list[tuple[Sequence[Item], Future[list[Verdict]]]], bool]:
-        """Return the waiting requests, or the first that arrives within a tick; and whether to stop."""
+    def _wait_for_requests(self, seconds: float) -> tuple[list[tuple[Sequence[Item], Future[list[Verdict]]]], bool]:
+        """Return the waiting requests, or the first that arrives in time; and whether to stop."""
         together: list[tuple[Sequence[Item], Future[list[Verdict]]]] = []
         try:
-            one = self._requests.get(timeout=_TICK_SECONDS)
+            one = self._requests.get(timeout=max(seconds, 0.0))
             while one is not None and len(together) < _MOST_TOGETHER:
                 together.append(one)
                 one = self._requests.get_nowait()
@@ -269,6 +273,8 @@ class MonitorService:
             minutes.setdefault(point.minute, []).append(point)
         for _, points in sorted(minutes.items()):
             self.say("minute", partial(minute_as_json, points))
+        if change.incidents:
+            self._notifies_at = min(self._notifies_at, time.monotonic() + GROUP_WAIT.total_seconds())
         for incident in change.incidents:
             self.say("incident", partial(incident_as_json, incident))
 

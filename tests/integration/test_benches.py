@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.comparators import COMPARATORS, INSTALL, comparator
+from bench.comparators import COMPARATORS, DEBIAN, INSTALL, comparator
 from bench.listing import benches, run_bench
 from bench.measure import HOLDS, SKIPPED, TABLES, MissingError
 from bench.serve import HOME
@@ -62,12 +62,12 @@ def test_a_row_without_a_figure_is_found() -> None:
     assert faults_of([]) == ["no table"]
 
 
-@pytest.mark.parametrize("name", COMPARATORS)
-def test_the_comparator_is_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "program"), [*dict.fromkeys(COMPARATORS, "python").items(), *DEBIAN.items()])
+def test_the_comparator_is_installed(name: str, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, the table lacks its figure, which CI does not accept."""
     monkeypatch.setenv(INSTALL, "never")
     try:
-        assert (comparator(name) / "python").exists()
+        assert (comparator(name) / program).exists()
     except MissingError as missing:
         if os.environ.get("CI") == "true":
             raise

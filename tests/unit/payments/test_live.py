@@ -14,6 +14,7 @@ import pytest
 from quintet.delivery.webhook import Delivery, DeliveryError
 from quintet.domains import open_state_store
 from quintet.payments import live as live_module
+from quintet.payments import notifications
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import to_minute
 from quintet.payments.items import Item
@@ -138,6 +139,23 @@ def test_a_firing_incident_is_written_for_each_channel_and_delivered(store: Stat
 
     assert taken == ["Denied: anomalous"]
     assert [one.state for one in last_messages(store, 9, left_out=CHANNEL)] == ["sent"]
+
+
+def test_an_incident_is_notified_when_its_group_wait_ends_and_not_at_the_tick_after_it(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = threading.Event()
+    monkeypatch.setattr(live_module, "_TICK_SECONDS", 10 * LONG_SECONDS)
+    for module in (live_module, notifications):
+        monkeypatch.setattr(module, "GROUP_WAIT", dt.timedelta(seconds=0.05))
+    live = MonitorService(store, {"webhook": lambda _: taken.set()}, lambda: dt.datetime.now(dt.UTC))
+    live.start()
+    live.submit([item for number in range(60) for item in minute(number)]).result(LONG_SECONDS)
+    live.submit(minute(60, denied=70)).result(LONG_SECONDS)
+    is_taken = taken.wait(LONG_SECONDS)
+    live.stop()
+
+    assert is_taken
 
 
 @pytest.mark.parametrize("part", ["quintet.payments.self_test.enqueue", "quintet.payments.monitor.Monitor.take"])
