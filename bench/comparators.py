@@ -30,6 +30,9 @@ COMPARATORS = {
     "zen": ("zen-engine==2.1.3",),
 }
 
+ON_DEMAND = {"spark": ("pyspark==4.2.0",)}
+"""Large ones, which only a full run of their benchmark installs."""
+
 
 def comparator(name: str) -> Path:
     """Return the `bin` folder of a comparator's environment; create the environment if there is none yet.
@@ -37,7 +40,7 @@ def comparator(name: str) -> Path:
     Raises MissingError if it is not there and must not, or cannot, be installed.
     """
     folder = Path(sys.prefix) / "comparators" / name
-    packages = COMPARATORS[name]
+    packages = (COMPARATORS | ON_DEMAND)[name]
     requirements = "\n".join(packages)
     made = folder / "installed"
     if made.is_file() and made.read_text("utf-8") == requirements:

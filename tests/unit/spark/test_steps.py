@@ -1,0 +1,24 @@
+"""A step runs only in the version of the machine that sent it."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from quintet.spark.faults import SparkError
+from quintet.spark.steps import run_step, sent
+
+_TABLE = pa.table({"key": [1, 2]})
+
+
+def same(group: pa.Table) -> pa.Table:
+    return group
+
+
+def test_a_step_of_this_version_runs() -> None:
+    assert sent(same, "quintet.spark.steps")(_TABLE) is _TABLE
+
+
+def test_a_worker_with_another_version_refuses() -> None:
+    with pytest.raises(SparkError, match="another version of Quintet"):
+        run_step(_TABLE, same, "quintet.spark.steps", "0123456789abcdef")
