@@ -94,7 +94,9 @@ def matching(folder: Path, conversions: int) -> Job:
             began = time.perf_counter()
             match(connection, _MATCHING, model, inference=infer_here if cluster is None else infer_on(cluster))
             seconds = time.perf_counter() - began
-            frames = (connection.execute(f"from matching.{name}").df() for name in ("match_pairs", "matches"))
+            frames = (
+                connection.execute(f"from matching.{name} order by all").df() for name in ("match_pairs", "matches")
+            )
             return Outcome(seconds, _digest(*(frame.to_csv(index=False).encode() for frame in frames)))
 
     return Job("matching", f"{conversions:,} conversions", "block (a day)", days, run)

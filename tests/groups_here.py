@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from quintet.spark.steps import Step, sent
+from quintet.spark.groups import arrived
+from quintet.spark.steps import ANSWERED, Step, sent
 
 
 class GroupsHere:
@@ -29,13 +30,14 @@ class GroupsHere:
     ) -> Iterator[ds.Dataset]:
         """Give the results of `step` for all groups of `key`, in no order."""
         given = [table for table in tables if table.num_rows]
-        found = [schema.empty_table()]
+        found, groups = [schema.append(ANSWERED).empty_table()], 0
         if given:
             rows = pa.concat_tables(given)
             rows = rows.take(pa.array(self._chance.permutation(len(rows))))
-            on_worker = sent(pickle.loads(pickle.dumps(step)), module)
+            on_worker = sent(pickle.loads(pickle.dumps(step)), module, key)
             for value in self._chance.permutation(pc.unique(rows[key]).to_numpy()):
                 group = rows.filter(pc.equal(rows[key], pa.scalar(value, rows.schema.field(key).type)))
-                self.most_rows, self.groups = max(self.most_rows, len(group)), self.groups + 1
+                self.most_rows, groups = max(self.most_rows, len(group)), groups + 1
                 found.append(on_worker(group))
-        yield ds.dataset(pa.concat_tables(found))
+        self.groups += groups
+        yield arrived(ds.dataset(pa.concat_tables(found)), groups)

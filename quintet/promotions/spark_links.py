@@ -191,7 +191,7 @@ def _run(
     """Run a step on the cluster and create a table of its results."""
     with cluster.by_group(given, "part", step, schema, _MODULE) as results:
         connection.register("results", results)
-        connection.execute(f"create table {table} as from results").fetchall()
+        connection.execute(f"create table {table} as select {', '.join(schema.names)} from results").fetchall()
         connection.unregister("results")
 
 

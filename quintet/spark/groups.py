@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from quintet.settings import Settings
 from quintet.spark.faults import SparkError, explained, need_answer
-from quintet.spark.steps import Step, sent
+from quintet.spark.steps import ANSWERED, Step, sent
 
 _TYPES = {
     pa.bool_(): "boolean",
@@ -29,6 +30,14 @@ _TYPES = {
     pa.float64(): "double",
     pa.string(): "string",
 }
+
+_CONFIGURATION = {
+    "spark.sql.session.timeZone": "UTC",
+    # groups are small in bytes and long to compute: joined by their bytes, one worker would get them all
+    "spark.sql.adaptive.coalescePartitions.enabled": "false",
+}
+_USUAL_PARTITIONS, _PARTITIONS_BY_GROUP = 200, 4
+"""Spark's own number of partitions; so many by group are enough that few groups meet in one."""
 
 
 class Groups(Protocol):
@@ -83,33 +92,45 @@ class Cluster:
         exchange = Path(tempfile.mkdtemp(prefix="groups-", dir=self.folder))
         try:
             given, results = exchange / "given", exchange / "results"
-            if _write(tables, given):
-                with self._session() as session, explained(self.remote, self.group_rows):
+            count = _write(tables, given, key)
+            if count:
+                with self._session(count) as session, explained(self.remote, self.group_rows):
                     groups = session.read.parquet(str(given)).groupBy(key)
                     # through pandas, integers beside nulls would become floats
-                    groups.applyInArrow(sent(step, module), _ddl(schema)).write.parquet(str(results))
-                if not results.is_dir():
-                    raise SparkError(
-                        f"the results did not arrive in {results}: the workers write to a folder of their own. Share "
-                        "QUINTET_SPARK_FOLDER with them"
-                    )
-            else:
-                results.mkdir()
-            yield ds.dataset(results, schema, format="parquet")
+                    answers = groups.applyInArrow(sent(step, module, key), _ddl(schema.append(ANSWERED)))
+                    answers.write.parquet(str(results))
+            results.mkdir(exist_ok=True)
+            yield arrived(ds.dataset(results, schema.append(ANSWERED), format="parquet"), count)
         finally:
             shutil.rmtree(exchange)
 
     @contextmanager
-    def _session(self) -> Iterator[Any]:
+    def _session(self, groups: int) -> Iterator[Any]:
         kind = _session_kind()
         need_answer(self.remote)
         with explained(self.remote, self.group_rows):
             session = kind.builder.remote(self.remote).create()
-            session.conf.set("spark.sql.session.timeZone", "UTC")
+            for name, value in _CONFIGURATION.items():
+                session.conf.set(name, value)
+            if groups * _PARTITIONS_BY_GROUP < _USUAL_PARTITIONS:
+                session.conf.set("spark.sql.shuffle.partitions", str(groups * _PARTITIONS_BY_GROUP))
         try:
             yield session
         finally:
             session.stop()
+
+
+def arrived(results: ds.Dataset, groups: int) -> ds.Dataset:
+    """Return the results of a step. Raises SparkError unless each group has answered once."""
+    is_answer = ds.field(ANSWERED.name).is_valid()
+    answers = results.to_table(columns=[ANSWERED.name], filter=is_answer)[ANSWERED.name]
+    if len(answers) != groups or len(pc.unique(answers)) != groups:
+        raise SparkError(
+            f"{groups:,} groups were sent, and the results of {len(pc.unique(answers)):,} arrived in {len(answers):,} "
+            "answers: a worker writes to a folder of its own. Share QUINTET_SPARK_FOLDER with all workers, at the same "
+            "path; nothing was changed"
+        )
+    return results.filter(~is_answer)
 
 
 def _session_kind() -> Any:
@@ -130,15 +151,15 @@ def _session_kind() -> Any:
     return session.SparkSession
 
 
-def _write(tables: Iterable[pa.Table], folder: Path) -> bool:
-    """Write the tables as Parquet files; return whether there was any row."""
+def _write(tables: Iterable[pa.Table], folder: Path, key: str) -> int:
+    """Write the tables as Parquet files; return the number of groups."""
     folder.mkdir()
-    rows = 0
+    groups: set[object] = set()
     for number, table in enumerate(tables):
         if table.num_rows:
             pq.write_table(table, folder / f"part-{number:05d}.parquet")
-            rows += table.num_rows
-    return rows > 0
+            groups.update(pc.unique(table[key]).to_pylist())
+    return len(groups)
 
 
 def _ddl(schema: pa.Schema) -> str:

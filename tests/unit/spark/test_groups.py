@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from quintet.settings import load_settings
 from quintet.spark.faults import SparkError
-from quintet.spark.groups import Cluster, cluster_of
+from quintet.spark.groups import Cluster, arrived, cluster_of
+from quintet.spark.steps import ANSWERED
 
 GIVEN = pa.schema([("key", pa.int32()), ("amount", pa.int64()), ("name", pa.string())])
 BEYOND_FLOATS = 2**53 + 1
@@ -37,7 +39,8 @@ def failing(group: pa.Table) -> pa.Table:
 
 def found(cluster: Cluster, tables: list[pa.Table], step=same) -> list[tuple[object, ...]]:
     with cluster.by_group(tables, "key", step, GIVEN, "quintet.spark.steps") as results:
-        return sorted((tuple(row.values()) for row in results.to_table().to_pylist()), key=str)
+        rows = results.to_table(columns=GIVEN.names).to_pylist()
+        return sorted((tuple(row.values()) for row in rows), key=str)
 
 
 def test_each_group_comes_whole_and_integers_beside_nulls_stay_exact(cluster: Cluster) -> None:
@@ -58,6 +61,23 @@ def test_a_fault_of_the_step_is_named_and_nothing_stays_behind(cluster: Cluster)
         found(cluster, [table(ROWS)], failing)
     assert list(cluster.folder.iterdir()) == []
     assert found(cluster, [table(ROWS[:1])]) == [(1, BEYOND_FLOATS, "1")]
+
+
+@pytest.mark.parametrize("answers", [[], ["1"], ["1", "1"], ["1", "2", "2"]])
+def test_results_of_which_a_worker_kept_some_or_sent_some_twice_are_refused(answers: list[str]) -> None:
+    rows = [{"key": 1, "amount": 5, "name": "a", "answered": None}, *({"answered": key} for key in answers)]
+    results = ds.dataset(pa.Table.from_pylist(rows, GIVEN.append(ANSWERED)))
+
+    with pytest.raises(SparkError, match=r"2 groups were sent.*Share QUINTET_SPARK_FOLDER with all workers"):
+        arrived(results, 2)
+
+
+def test_results_of_all_groups_come_without_their_receipts() -> None:
+    rows = [{"key": 1, "amount": 5, "name": "a"}, {"answered": "1"}, {"answered": "2"}]
+    results = arrived(ds.dataset(pa.Table.from_pylist(rows, GIVEN.append(ANSWERED))), 2)
+
+    assert results.to_table(columns=GIVEN.names).to_pylist() == [{"key": 1, "amount": 5, "name": "a"}]
+    assert results.count_rows(filter=ds.field("key") == 1) == 1
 
 
 def test_the_cluster_of_the_settings_must_be_named_and_answer(tmp_path: Path) -> None:

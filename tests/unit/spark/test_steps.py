@@ -15,8 +15,15 @@ def same(group: pa.Table) -> pa.Table:
     return group
 
 
-def test_a_step_of_this_version_runs() -> None:
-    assert sent(same, "quintet.spark.steps")(_TABLE) is _TABLE
+def nothing(group: pa.Table) -> pa.Table:
+    return group.slice(0, 0)
+
+
+def test_a_step_of_this_version_runs_and_says_that_its_group_has_answered() -> None:
+    found = sent(same, "quintet.spark.steps", "key")(_TABLE)
+
+    assert found.to_pydict() == {"key": [1, 2, None], "answered": [None, None, "1"]}
+    assert sent(nothing, "quintet.spark.steps", "key")(_TABLE).to_pydict() == {"key": [None], "answered": ["1"]}
 
 
 def test_a_worker_with_another_version_refuses() -> None:
