@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -21,6 +21,7 @@ from quintet.lending.tables import (
     TRAINING_SET,
     catch_up_with_log,
     client_features,
+    reads_from_start,
     training_rows,
     write_client_features,
     write_training_set,
@@ -29,6 +30,9 @@ from quintet.settings import Settings
 from resources.clock import Clock
 from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
+
+if TYPE_CHECKING:
+    from quintet.lending.folding import Folding
 
 INBOX_KEY = dg.AssetKey(["inbox", INBOX])
 CHANGE_LOG = dg.AssetKey(["change_log", "lending"])
@@ -170,8 +174,19 @@ def lending_log(
             "days written": ", ".join(done.days),
         },
     )
-    settled = catch_up_with_log(feature_folder(paths.folder), log, epoch, features(), context.log.info)
-    yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
+    folder = feature_folder(paths.folder)
+    engine = settings.engine if reads_from_start(folder, epoch, features()) else "duckdb"
+    folding = folding_of(settings) if engine == "spark" else None
+    settled = catch_up_with_log(folder, log, epoch, features(), context.log.info, folding)
+    yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total(), "engine": engine})
+
+
+def folding_of(settings: Settings) -> "Folding":
+    """Return what folds a log from its start on the cluster of the settings."""
+    from quintet.lending.spark_folds import fold_on
+    from quintet.spark.groups import cluster_of
+
+    return fold_on(cluster_of(settings))
 
 
 @dg.multi_asset(

@@ -2,14 +2,19 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from assets.facts import EVALUATIONS
 from assets.tables import Retraining, results, row_counts, table_specs
+from quintet.settings import Settings
 from resources.clock import Clock
 from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
+
+if TYPE_CHECKING:
+    from quintet.promotions.evidence import Gathering
 
 _ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
 _RULES = ["ops/rule_changes", "ops/rule_list_entries"]
@@ -46,7 +51,12 @@ _SCORE_TABLES = {
     pool=POOL,
 )
 def abuse_model(
-    context: dg.AssetExecutionContext, config: Retraining, warehouse: Warehouse, clock: Clock, paths: Paths
+    context: dg.AssetExecutionContext,
+    config: Retraining,
+    warehouse: Warehouse,
+    clock: Clock,
+    paths: Paths,
+    settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Train on the labels; activate the new model if it passes the promotion gate."""
     from quintet.promotions.model_results import train_model
@@ -56,7 +66,14 @@ def abuse_model(
 
     with warehouse.get_connection() as connection:
         registry = registry_of(paths.models)
-        trained = train_model(connection, registry, read_policy(), clock.now(), retrain=config.retrain)
+        trained = train_model(
+            connection,
+            registry,
+            read_policy(),
+            clock.now(),
+            retrain=config.retrain,
+            gathering=gathering_of(settings),
+        )
         rows = row_counts(connection, MODEL_TABLES)
     context.log.info(f"active abuse model: {trained.model.version}; {trained.verdict.why}")
     yield from results(
@@ -64,6 +81,7 @@ def abuse_model(
         {
             "model": trained.model.version,
             "why": trained.verdict.why,
+            "engine": settings.engine,
             "sha256": trained.saved.sha256,
             "folder": dg.MetadataValue.path(str(registry.folder)),
         },
@@ -80,12 +98,26 @@ def abuse_worlds(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeR
     yield from results(rows)
 
 
+def gathering_of(settings: Settings) -> "Gathering":
+    """Return what gathers the evidence of accounts: this machine, or the cluster of the settings."""
+    from quintet.promotions.evidence import gather
+
+    if settings.engine == "duckdb":
+        return gather
+    from quintet.promotions.spark_links import gather_on
+    from quintet.spark.groups import cluster_of
+
+    return gather_on(cluster_of(settings))
+
+
 @dg.multi_asset(
     specs=table_specs("promotions", _SCORE_TABLES, [*_ACCOUNTS, "ml/abuse_model", *_RULES], _MODULES, _KINDS),
     name="abuse_scores",
     pool=POOL,
 )
-def abuse_scores(warehouse: Warehouse, clock: Clock, paths: Paths) -> Iterator[dg.MaterializeResult]:
+def abuse_scores(
+    warehouse: Warehouse, clock: Clock, paths: Paths, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.MaterializeResult]:
     """Score every account with the active model."""
     from quintet.promotions.models import registry_of
     from quintet.promotions.policy import read_policy
@@ -93,11 +125,15 @@ def abuse_scores(warehouse: Warehouse, clock: Clock, paths: Paths) -> Iterator[d
 
     with warehouse.get_connection() as connection:
         result = write_scores(
-            connection, registry_of(paths.models), read_policy(), clock.now().replace(tzinfo=dt.UTC).timestamp()
+            connection,
+            registry_of(paths.models),
+            read_policy(),
+            clock.now().replace(tzinfo=dt.UTC).timestamp(),
+            gathering_of(settings),
         )
         rows = row_counts(connection, SCORE_TABLES)
     decisions = {name: int(count) for name, count in result.scores["decision"].value_counts().items()}
-    yield from results(rows, {"decisions": decisions})
+    yield from results(rows, {"decisions": decisions, "engine": settings.engine})
 
 
 ASSETS = [abuse_model, abuse_worlds, abuse_scores]

@@ -34,6 +34,8 @@ COMPARATORS = {
     "zen": ("zen-engine==2.1.3",),
 }
 
+ON_DEMAND = {"spark": ("pyspark==4.2.0",)}
+"""Large ones, which only a full run of their benchmark installs."""
 
 DEBIAN = {"alertmanager": "prometheus-alertmanager"}
 """Comparators that are packages of Debian: unpacked into the folder, not installed on the machine."""
@@ -45,7 +47,7 @@ def comparator(name: str) -> Path:
     Raises MissingError if it is not there and must not, or cannot, be installed.
     """
     folder = Path(sys.prefix) / "comparators" / name
-    packages = COMPARATORS.get(name) or (DEBIAN[name],)
+    packages = (COMPARATORS | ON_DEMAND).get(name) or (DEBIAN[name],)
     programs = folder / ("usr/bin" if name in DEBIAN else "bin")
     requirements = "\n".join(packages)
     made = folder / "installed"

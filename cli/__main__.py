@@ -39,7 +39,7 @@ _PORT = 3000
 
 
 class Engine(StrEnum):
-    """What infers the pairs of matching."""
+    """What runs the heavy steps."""
 
     DUCKDB = "duckdb"
     SPARK = "spark"
@@ -61,7 +61,7 @@ def run(
         typer.Option("--accept-losses", help="Publish although tables, rows or files of the last snapshot are gone."),
     ] = False,
     engine: Annotated[
-        Engine | None, typer.Option(help="What infers the pairs of matching; by default what QUINTET_ENGINE names.")
+        Engine | None, typer.Option(help="What runs the heavy steps; by default what QUINTET_ENGINE names.")
     ] = None,
     brief: Annotated[bool, typer.Option("--brief", hidden=True)] = False,
 ) -> None:

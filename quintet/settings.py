@@ -186,7 +186,8 @@ class Settings(Places):
     )
     engine: Literal["duckdb", "spark"] = setting(
         "duckdb",
-        "What infers the pairs of matching: this machine, or the cluster of `QUINTET_SPARK_REMOTE`.",
+        "What runs the heavy steps of matching, abuse and features: this machine, or the cluster of "
+        "`QUINTET_SPARK_REMOTE`.",
         "duckdb or spark",
     )
     spark_remote: SparkUrl | None = setting(
@@ -200,6 +201,14 @@ class Settings(Places):
         "Folder that this machine and the workers of the cluster both reach, for the rows of a step and its results.",
         "a folder",
         "`spark/` of the home",
+    )
+    spark_group_rows: int = setting(
+        200_000,
+        "About how many rows a worker of the cluster gets at once, of accounts, pairs and changes. Lower it where "
+        "workers run out of memory; the results stay the same.",
+        "a whole number from 1,000 to 10,000,000",
+        ge=1_000,
+        le=10_000_000,
     )
     stream_slot: str = setting(
         "quintet",

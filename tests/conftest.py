@@ -22,6 +22,7 @@ from resources.warm_dbt import SERVER, WarmDbt, warehouse_variables
 from tests import prepared_cluster
 from tests.command import Command
 from tests.folders import alone, memory_folder, open_folder, shared_folder
+from tests.spark_server import sail
 
 _PROJECT = Path(__file__).parents[1]
 _DATABASES = itertools.count(1)
@@ -116,6 +117,13 @@ def pytest_collection_finish() -> None:
 def decision_kills(pytestconfig: pytest.Config) -> int:
     """Return the number of kills for the tests of loan decisions."""
     return int(pytestconfig.getoption("decision_kills"))
+
+
+@pytest.fixture(scope="session")
+def spark_remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a Spark Connect server that the tests of this process share."""
+    with sail(tmp_path_factory.mktemp("sail") / "log") as remote:
+        yield remote
 
 
 @pytest.fixture(scope="session")

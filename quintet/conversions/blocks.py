@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import duckdb
 import numpy as np
@@ -13,6 +14,11 @@ from quintet.conversions.candidates import Window
 WIDTH_SECONDS = 86_400
 _HOUR = 3_600
 _CHUNK_ROWS = 200_000
+LARGEST_BLOCK_ROWS = 500_000
+"""Rows in the window of a block; a larger one is matched in parts."""
+_DAY_HOURS = WIDTH_SECONDS // _HOUR
+_NARROWER = {24: 12, 12: 6, 6: 3, 3: 1}
+"""The hours of a part that is split, and of the parts that it is split into."""
 
 _TABLES = """
 create schema if not exists {schema};
@@ -86,14 +92,57 @@ def stale_blocks(
     ).df()
 
 
-def chunks(stale: pd.DataFrame) -> Iterator[np.ndarray]:
-    """Yield the blocks in chunks that fit in memory at any density of rows."""
+@dataclass(frozen=True)
+class Chunk:
+    """Blocks that are matched at once, or a part of one that is too large.
+
+    width_seconds: `WIDTH_SECONDS`, or less for a part; the numbers in `blocks` count stretches of this width.
+    """
+
+    blocks: np.ndarray
+    width_seconds: int = WIDTH_SECONDS
+
+    @property
+    def day(self) -> int | None:
+        """The block that this is a part of; None for whole blocks."""
+        is_part = self.width_seconds < WIDTH_SECONDS
+        return int(self.blocks[0]) * self.width_seconds // WIDTH_SECONDS if is_part else None
+
+
+def chunks(
+    stale: pd.DataFrame, held_by_hour: Callable[[int], np.ndarray], largest_block: int = LARGEST_BLOCK_ROWS
+) -> Iterator[Chunk]:
+    """Yield the blocks in chunks that fit in memory at any density of rows.
+
+    A block whose window has more rows than `largest_block` is split into parts with windows that have not, each with a
+    halo like that of a block; an hour is not split. held_by_hour: returns the rows in each hour of a block's window.
+    """
     if stale.empty:
         return
     held = (stale["clicks"] + stale["broker_rows"]).to_numpy()
-    number = np.cumsum(held) // _CHUNK_ROWS
+    is_large = held > largest_block
+    number = np.cumsum(held) // _CHUNK_ROWS + np.cumsum(is_large) + np.cumsum(np.r_[False, is_large[:-1]])
     for chunk in np.unique(number):
-        yield stale["block"].to_numpy()[number == chunk]
+        blocks = stale["block"].to_numpy()[number == chunk]
+        if not is_large[number == chunk].any():
+            yield Chunk(blocks)
+            continue
+        hours, first = held_by_hour(int(blocks[0])), int(blocks[0]) * _DAY_HOURS
+        for begin, width in _parts(hours, 0, _DAY_HOURS, largest_block):
+            yield Chunk(np.array([(first + begin) // width]), width * _HOUR)
+
+
+def _parts(hours: np.ndarray, begin: int, width: int, most: int) -> Iterator[tuple[int, int]]:
+    """Yield first hour and width of parts of a day with rows. hours: rows by hour of its window."""
+    halo = (len(hours) - _DAY_HOURS) // 2
+    held = hours[begin : begin + width + 2 * halo].sum()
+    if held <= most or width == 1:
+        if held:
+            yield begin, width
+        return
+    narrower = _NARROWER[width]
+    for start in range(begin, begin + width, narrower):
+        yield from _parts(hours, start, narrower, most)
 
 
 def widened(blocks: np.ndarray, by: int) -> np.ndarray:

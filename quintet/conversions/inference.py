@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from quintet.conversions.blocks import WIDTH_SECONDS
 from quintet.conversions.candidates import WindowArrays, find_candidates
 from quintet.conversions.expectation import pair_probabilities
 from quintet.conversions.marginals import most_likely_rival
@@ -73,7 +72,7 @@ def infer(model: MatchingModel, laid: WindowArrays) -> Inferred:
             "match_probability": likely[kept],
             "runner_up_probability": runner_up[own][kept],
             "countries_agree": agreeing[kept],
-            "near_edge": (at_second < block.astype(np.int64) * WIDTH_SECONDS + model.horizon_seconds)
+            "near_edge": (at_second < block.astype(np.int64) * laid.window.width_seconds + model.horizon_seconds)
             | ~rows["own"].to_numpy(),
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import duckdb
@@ -11,7 +12,14 @@ import numpy as np
 import pandas as pd
 
 from quintet.conversions.assign import one_to_one
-from quintet.conversions.blocks import WIDTH_SECONDS, chunks, create_tables, stale_blocks, widened
+from quintet.conversions.blocks import (
+    LARGEST_BLOCK_ROWS,
+    WIDTH_SECONDS,
+    chunks,
+    create_tables,
+    stale_blocks,
+    widened,
+)
 from quintet.conversions.candidates import (
     MatchInput,
     Window,
@@ -30,7 +38,7 @@ from quintet.conversions.constraints import (
     write_certain_links,
 )
 from quintet.conversions.fit import PLACEBO_HOURS, halo_seconds
-from quintet.conversions.inference import REVIEW_SHARE, Inference, Inferred, infer_here
+from quintet.conversions.inference import REVIEW_SHARE, Inference, infer_here
 from quintet.conversions.matching_model import MatchingModel
 
 REASONS: Mapping[str, str] = MappingProxyType(
@@ -64,8 +72,11 @@ def match(
     model: MatchingModel,
     schema: str = "matching",
     inference: Inference = infer_here,
+    largest_block: int = LARGEST_BLOCK_ROWS,
 ) -> MatchRun:
     """Bring the tables of `schema` up to date with `data` under `model`. inference: where pairs are inferred.
+
+    largest_block: rows of a window above which a block is matched in parts.
 
     Only blocks whose window changed are matched again; the result equals that of matching all.
     Tables: `matches` (block, conversion_id, broker_row_id, partner, lag_seconds, match_probability,
@@ -79,7 +90,7 @@ def match(
     connection.execute("begin")
     try:
         stale = stale_blocks(connection, "all_conversions", "all_rows", VERDICTS, window, model.version, schema)
-        _match_blocks(connection, model, window, stale, schema, inference)
+        _match_blocks(connection, model, window, stale, schema, inference, largest_block)
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
@@ -207,6 +218,7 @@ def _match_blocks(
     stale: pd.DataFrame,
     schema: str,
     inference: Inference,
+    largest_block: int,
 ) -> None:
     if stale.empty:
         return
@@ -219,12 +231,24 @@ def _match_blocks(
         names="partner_number"
     )
     connection.register("partner_names", names)
+    by_hour = partial(_held_by_hour, connection, window)
+    matched = list(chunks(stale.dropna(subset="digest"), by_hour, largest_block))
     windows = (
-        lay_out(connection, "stale_conversions", "stale_rows", window, chunk)
-        for chunk in chunks(stale.dropna(subset="digest"))
+        lay_out(
+            connection,
+            "stale_conversions",
+            "stale_rows",
+            Window(chunk.width_seconds, window.halo_seconds),
+            chunk.blocks,
+        )
+        for chunk in matched
     )
-    links = [_write_pairs(connection, inferred, schema) for inferred in inference(model, windows)]
-    connection.register("expected", pd.concat(links) if links else pd.DataFrame({"block": [], "expected_links": []}))
+    links = [pd.DataFrame({"block": np.zeros(0, dtype=np.int64), "expected_links": np.zeros(0)})]
+    for chunk, inferred in zip(matched, inference(model, windows), strict=True):
+        place = None if chunk.day is None else _place_in_day(connection, chunk.day, window, model.horizon_seconds)
+        _write_pairs(connection, inferred.pairs, schema, place)
+        links.append(inferred.links if chunk.day is None else inferred.links.assign(block=chunk.day))
+    connection.register("expected", pd.concat(links).groupby("block", as_index=False).sum())
     connection.execute(
         f"insert into {schema}.match_blocks by name select stale.*, ? as model_version, "
         "coalesce(expected_links, 0) as expected_links from stale left join expected using (block) "
@@ -249,28 +273,60 @@ def _delete_blocks(connection: duckdb.DuckDBPyConnection, table: str, blocks: np
     connection.execute(f"delete from {table} where block in (select unnest(?)) {also}", [blocks.tolist()])
 
 
-def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: Inferred, schema: str) -> pd.DataFrame:
-    """Insert the pairs into `match_pairs`; return the expected links."""
-    pairs = inferred.pairs
-    if not pairs.empty:
-        bounds = [
-            int(bound) for side in ("conversion_place", "row_place") for bound in (pairs[side].min(), pairs[side].max())
-        ]
-        connection.register("inferred", pairs)
-        connection.execute(
-            f"""
-            insert into {schema}.match_pairs by name
-            select block, row_in_block, click_in_block, conversion_id, broker_row_id, partner, lag_seconds,
-                match_probability, runner_up_probability, countries_agree, near_edge
-            from inferred
-            join stale_conversions as given on given.place = conversion_place and given.place between ? and ?
-            join stale_rows as rows on rows.place = row_place and rows.place between ? and ?
-            join partner_names on partner_names.partner_number = inferred.partner_number
-            """,
-            bounds,
-        )
-        connection.unregister("inferred")
-    return inferred.links
+def _held_by_hour(connection: duckdb.DuckDBPyConnection, window: Window, block: int) -> np.ndarray:
+    """Return the rows of both sides in each hour of the window of a block."""
+    since, width = block * WIDTH_SECONDS - window.halo_seconds, WIDTH_SECONDS + 2 * window.halo_seconds
+    found = connection.execute(
+        "select (at_second - $since) // 3600 as hour, count(*) as held "
+        "from (select at_second from stale_conversions union all select at_second from stale_rows) "
+        "where at_second >= $since and at_second < $since + $width group by all",
+        {"since": since, "width": width},
+    ).fetchnumpy()
+    held = np.zeros(width // 3_600, dtype=np.int64)
+    held[found["hour"]] = found["held"]
+    return held
+
+
+_IN_BLOCK = "block, row_in_block, click_in_block, near_edge"
+
+
+def _place_in_day(connection: duckdb.DuckDBPyConnection, day: int, window: Window, horizon_seconds: int) -> str:
+    """Return SQL for `_IN_BLOCK` where a part of the block `day` was matched: places within the whole block."""
+    since = day * WIDTH_SECONDS - window.halo_seconds
+    first = "select coalesce(min(place), 0) from stale_{} where at_second >= " + str(since)
+    [(first_row, first_conversion)] = connection.execute(
+        f"select ({first.format('rows')}), ({first.format('conversions')})"
+    ).fetchall()
+    is_near_edge = (
+        f"rows.at_second < {day * WIDTH_SECONDS + horizon_seconds} or rows.at_second // {WIDTH_SECONDS} <> {day}"
+    )
+    return (
+        f"{day} as block, row_place - {first_row} as row_in_block, conversion_place - {first_conversion} as "
+        f"click_in_block, {is_near_edge} as near_edge"
+    )
+
+
+def _write_pairs(connection: duckdb.DuckDBPyConnection, pairs: pd.DataFrame, schema: str, in_block: str | None) -> None:
+    """Insert the pairs into `match_pairs`. in_block: SQL for `_IN_BLOCK`, None for the columns of the pairs."""
+    if pairs.empty:
+        return
+    bounds = [
+        int(bound) for side in ("conversion_place", "row_place") for bound in (pairs[side].min(), pairs[side].max())
+    ]
+    connection.register("inferred", pairs)
+    connection.execute(
+        f"""
+        insert into {schema}.match_pairs by name
+        select {in_block or _IN_BLOCK}, conversion_id, broker_row_id, partner, lag_seconds, match_probability,
+            runner_up_probability, countries_agree
+        from inferred
+        join stale_conversions as given on given.place = conversion_place and given.place between ? and ?
+        join stale_rows as rows on rows.place = row_place and rows.place between ? and ?
+        join partner_names on partner_names.partner_number = inferred.partner_number
+        """,
+        bounds,
+    )
+    connection.unregister("inferred")
 
 
 def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str, condition: str, schema: str) -> None:

@@ -19,6 +19,7 @@ from quintet.lending.book import ANYBODY, MARK
 from quintet.lending.contract import SCHEMA, USER
 from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import values, version_of
+from quintet.lending.folding import Folded, Folding
 from quintet.lending.online import INCOMPLETE, POSITION, VERSION, OnlineFeatures
 from quintet.lending.training import APPLICATION_COLUMNS, OUTCOME_COLUMNS, settle, training_set
 from quintet.state.features import FeatureStore
@@ -38,19 +39,27 @@ def catch_up_with_log(
     epoch: Epoch,
     known: Sequence[Feature],
     report: Callable[[str], None] = lambda _: None,
+    folding: Folding | None = None,
 ) -> Counter[str]:
     """Catch up with the log, from its start if the epoch or a feature is new; count settled applications by day.
 
     folder: of the states and the place reached in the log. report: called with the progress after each chunk. Days are
-    days of the log.
+    days of the log. folding: where the log is folded from its start; None for here.
     """
     store, settled, applied = FeatureStore(folder), Counter[str](), 0
     try:
         online = OnlineFeatures(store, known)
-        place = online.position(epoch.name) or online.begin(epoch)
         incomplete = read_incomplete(log, epoch.name)
-        online.mark_incomplete(incomplete)
         complete_until = min((one.since for one in _read_by(known, incomplete)), default=None)
+        place = online.position(epoch.name)
+        if place is None and folding is not None:
+            with folding(read_history(log, epoch), known, epoch, complete_until) as folded:
+                _replace(online, epoch, folded)
+            settled, place = folded.settled, folded.end
+            report(f"the log was folded from its start up to {place}")
+        elif place is None:
+            place = online.begin(epoch)
+        online.mark_incomplete(incomplete)
         for changes, end in _in_chunks(read_history(log, epoch, place)):
             with store.change() as draft:
                 settled += settle(draft, known, changes, end >= epoch.snapshot_end, complete_until)
@@ -61,6 +70,32 @@ def catch_up_with_log(
     finally:
         store.close()
     return settled
+
+
+def _replace(online: OnlineFeatures, epoch: Epoch, folded: Folded) -> None:
+    """Replace all rows and states by those of a folding.
+
+    Meanwhile the file has no place in the log: after a run that is killed the next one starts again.
+    """
+    online.begin(epoch)
+    with online.store.change() as draft:
+        draft.put_fact(POSITION, None)
+    for part in folded.parts:
+        with online.store.change() as draft:
+            for table, key, parent, row in part.rows:
+                draft.put_row(table, key, parent, row)
+            for owner, states in part.states:
+                draft.put_states(owner, states)
+    online.store.keep(POSITION, str(folded.end))
+
+
+def reads_from_start(folder: Path, epoch: Epoch, known: Sequence[Feature]) -> bool:
+    """Return whether catching up reads the log from its start."""
+    store = FeatureStore(folder)
+    try:
+        return OnlineFeatures(store, known).position(epoch.name) is None
+    finally:
+        store.close()
 
 
 def is_behind(folder: Path, log: ObjectStore, epoch: Epoch, known: Sequence[Feature]) -> bool:

@@ -24,14 +24,14 @@ import orjson
 import pandas as pd
 
 from quintet.change_log.change import Change, Position
-from quintet.lending.book import ANYBODY, MARK, apply_changes, events_of
+from quintet.lending.book import ANYBODY, MARK, Rows, apply_changes, events_of
 from quintet.lending.contract import APPLICATION, ISSUED, LOAN, SCHEMA, USER
 from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import fold, values
 from quintet.lending.leaks import check_as_of
 from quintet.lending.rows import UnreadableRowError, read_row
 from quintet.replicated import QuarantinedRow
-from quintet.state.features import Draft, FeatureStore
+from quintet.state.features import FeatureStore
 from quintet.warehouse.connect import connect_closed
 
 SETTLED, _WAITING = "settled_application", "waiting_application"
@@ -71,7 +71,7 @@ _POINT_IN_TIME = """
 
 
 def settle(
-    rows: Draft,
+    rows: Rows,
     known: Sequence[Feature],
     changes: Sequence[Change],
     snapshot_ends: bool,
@@ -137,7 +137,7 @@ _OUTCOMES = {"paid": "repaid", "overdue": "overdue"}
 
 
 def _settle(
-    rows: Draft,
+    rows: Rows,
     known: Sequence[Feature],
     application: Mapping[str, Any],
     states: Mapping[str, Any],
@@ -170,7 +170,7 @@ def _joined(applications: list[dict[str, Any]], states: list[dict[str, Any]]) ->
 
 
 def _states_at(
-    rows: Draft, known: Sequence[Feature], changes: Iterable[Change], applications: Sequence[Mapping[str, Any]]
+    rows: Rows, known: Sequence[Feature], changes: Iterable[Change], applications: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], set[int]]:
     """Apply changes; return the states of the applications' clients, and the applications with a quarantined row.
 
@@ -191,7 +191,7 @@ def _states_at(
     return states, marked
 
 
-def _has_mark(rows: Draft, client: str) -> bool:
+def _has_mark(rows: Rows, client: str) -> bool:
     """Return whether a row of the client, or of an unknown client, is quarantined now."""
     return bool(rows.children(MARK, client) or rows.children(MARK, ANYBODY))
 

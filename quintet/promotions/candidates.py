@@ -6,13 +6,22 @@ import numpy as np
 import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts, rows_of
-from quintet.promotions.identity import KINDS, MOST_SHARERS_SQL, NEAREST, STRONG, hashed, identity_keys, number_of
+from quintet.promotions.identity import (
+    KINDS,
+    MOST_SHARERS_SQL,
+    NEAREST,
+    STRONG,
+    Numbering,
+    hashed,
+    identity_keys,
+    number_of,
+)
 from quintet.promotions.links import Members, Pairs
 from quintet.promotions.names import full_name
 from quintet.promotions.profile import Population, mailbox_forms
 from quintet.warehouse.connect import connect_closed
 
-_PAIRS = f"""
+PAIRS_SQL = f"""
     with own_key as (select distinct account, kind, key from identity_key),
 
     shared_key as (
@@ -50,11 +59,12 @@ _PAIRS = f"""
     select
         least(one, two) as a,
         greatest(one, two) as b,
-        {", ".join(f"coalesce(min(sharers) filter (kind = {number}), 0)" for number in range(len(KINDS)))}
+        {", ".join(f"coalesce(min(sharers) filter (kind = {n}), 0) as of_{n}" for n in range(len(KINDS)))}
     from pair
     group by all
     order by all
 """
+"""The rows of `Pairs` from `identity_key` (account, kind, key) and `signed_up` (account, created_at_s)."""
 
 
 def pairs_of(accounts: Accounts, population: Population, memory_limit: str = "2GB") -> Pairs:
@@ -64,13 +74,13 @@ def pairs_of(accounts: Accounts, population: Population, memory_limit: str = "2G
     with connect_closed(threads=2, memory_limit=memory_limit) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
         connection.register("signed_up", pa.table({"account": np.arange(len(accounts)), "created_at_s": at_s}))
-        table = connection.sql(_PAIRS).to_arrow_table()
+        table = connection.sql(PAIRS_SQL).to_arrow_table()
     a, b, *sharers = (column.to_numpy() for column in table.columns)
     return Pairs(a, b, np.stack(sharers, axis=1).astype(float))
 
 
-def members_of(accounts: Accounts, population: Population) -> Members:
-    """Return the accounts as members, the input of links."""
+def members_of(accounts: Accounts, population: Population, number: Numbering = number_of) -> Members:
+    """Return the accounts as members, the input of links. number: identifies codes, agents and forms."""
     name = np.empty(len(accounts), dtype=object)
     name[:] = [full_name(*names) for names in rows_of(accounts.fields["first_name"], accounts.fields["last_name"])]
     forms = list(mailbox_forms(accounts))
@@ -79,7 +89,7 @@ def members_of(accounts: Accounts, population: Population) -> Members:
         created_at_s=accounts.created_at_s,
         name=name,
         code_start=accounts.code_start,
-        code=hashed(accounts.code),
+        code=hashed(accounts.code, number=number),
         code_rarity=np.fromiter(rarity, dtype=float, count=len(accounts.code)),
         born_at_s=accounts.born_at_s,
         unverified_email=accounts.unverified_email,
@@ -88,7 +98,7 @@ def members_of(accounts: Accounts, population: Population) -> Members:
             np.isfinite(accounts.use_lag_days), accounts.use_lag_days <= population.early_use_days, np.nan
         ),
         agent=np.fromiter(
-            (0 if agent is None else number_of((agent,)) for (agent,) in rows_of(accounts.fields["user_agent"])),
+            (0 if agent is None else number((agent,)) for (agent,) in rows_of(accounts.fields["user_agent"])),
             dtype=np.int64,
             count=len(accounts),
         ),
@@ -97,6 +107,6 @@ def members_of(accounts: Accounts, population: Population) -> Members:
             dtype=float,
             count=len(accounts),
         ),
-        form=np.fromiter((0 if form is None else number_of((form,)) for form in forms), dtype=np.int64),
+        form=np.fromiter((0 if form is None else number((form,)) for form in forms), dtype=np.int64),
         form_share=np.fromiter(map(population.form_share_of, forms), dtype=float),
     )

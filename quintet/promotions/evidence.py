@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,10 @@ class EvidenceMatrix:
     link_a: np.ndarray
     link_b: np.ndarray
     link_weight: np.ndarray
+
+
+Gathering = Callable[[Accounts, Population], EvidenceMatrix]
+"""Gathers the evidence of each account. The result does not depend on where."""
 
 
 def gather(accounts: Accounts, population: Population) -> EvidenceMatrix:

@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, compress
@@ -325,11 +325,20 @@ def identity_key_table(accounts: Accounts, rules: KeyRules) -> pa.Table:
     return pa.table({"user_id": accounts.user_id.take(pa.array(row)), "kind": names, "key": key})
 
 
+Numbering = Callable[[tuple[object, ...]], int]
+"""Gives texts a number that identifies them."""
+
+
 def number_of(values: tuple[object, ...]) -> int:
     """Return 64 bits that identify a text, or a key and its kind, within this process only."""
     return hash(values)
 
 
-def hashed(*columns: Column) -> np.ndarray:
-    """Return `number_of` each row; among ten million rows a collision has odds of about 1 in 400,000."""
-    return np.fromiter(map(number_of, rows_of(*columns)), dtype=np.int64, count=len(columns[0]))
+def number_anywhere(values: tuple[object, ...]) -> int:
+    """Return 64 bits that identify texts in any process; a tenth as fast as `number_of`."""
+    return int.from_bytes(blake2b(repr(values).encode(), digest_size=8).digest(), signed=True)
+
+
+def hashed(*columns: Column, number: Numbering = number_of) -> np.ndarray:
+    """Return the number of each row; among ten million rows a collision has odds of about 1 in 400,000."""
+    return np.fromiter(map(number, rows_of(*columns)), dtype=np.int64, count=len(columns[0]))

@@ -213,8 +213,11 @@ def link_evidence(
     members: Members,
     component: np.ndarray,
     population: Population,
+    size: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the columns `LINK_EVIDENCE`, a row per member, from all pairs and the components by `LINK_FROM`.
+
+    size: by member the size of its component, where not all members of it are given.
 
     <kind>_shared: binary logarithm of the number of sharers, 0 for none, 1 for two. best_pair, next_pair: weights of
     the two heaviest pairs; strong_pair: how far next_pair is above what one public device explains. cluster_size:
@@ -235,7 +238,8 @@ def link_evidence(
     evidence["best_pair"] = np.where(held > 0, heaviest[first], 0.0)
     evidence["next_pair"] = np.where(held > 1, heaviest[first + 1], 0.0)
     evidence["strong_pair"] = np.maximum(evidence["next_pair"] - _MOST_OF_ONE_DEVICE, 0.0)
-    size = np.bincount(component)[component]
+    if size is None:
+        size = np.bincount(component)[component]
     evidence["cluster_size"] = np.log2(np.minimum(size, LARGEST_CLUSTER))
     links = weight >= LINK_FROM
     link_a, link_b, burst_s = pairs.a[links], pairs.b[links], burst_seconds(population.span_seconds)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from quintet.ml.life_cycle import Candidate, promote
 from quintet.ml.model_registry import ModelRegistry, ModelVersion, Verdict
 from quintet.promotions.accounts import Accounts
-from quintet.promotions.evidence import EvidenceMatrix, gather
+from quintet.promotions.evidence import EvidenceMatrix, Gathering, gather
 from quintet.promotions.identity import KINDS, KeyRules, identity_key_table
 from quintet.promotions.injected_rings import inject_rings
 from quintet.promotions.model import SCORECARD, AbuseModel, scorecard
@@ -70,23 +70,24 @@ def train_model(
     trained_at: dt.datetime,
     *,
     retrain: bool = False,
+    gathering: Gathering = gather,
 ) -> Trained:
     """Train on the labels of the warehouse, activate the model that passes the gate, and write its card.
 
     connection: to the warehouse. trained_at: UTC without zone. retrain: whether a person asked for it; every run
-    trains. Raises RegistryError if the active model cannot be read.
+    trains. gathering: where evidence is gathered. Raises RegistryError if the active model cannot be read.
     """
     accounts = accounts_of_warehouse(connection)
     ids = accounts.user_id.to_pylist()
     label, contradicting = settled_labels(connection.execute(_LABELS).df(), ids)
     rings = inject_rings(accounts)
-    choice = choose_model(accounts, label, active_model(registry), rings=rings, policy=policy)
+    choice = choose_model(accounts, label, active_model(registry), rings=rings, policy=policy, gathering=gathering)
     is_labelled = np.isfinite(label)
     counts = {"accounts": len(accounts), LABELLED: int(is_labelled.sum())}
     reason = "asked for" if retrain else f"{counts[LABELLED]:,} labels"
     trained = _promoted(registry, choice, counts, reason, trained_at)
     model = trained.model
-    matrix = gather(accounts, model.population)
+    matrix = gathering(accounts, model.population)
     score = model.scores(matrix.columns)
     drift, before = _drift(connection, score)
     training = pa.Table.from_pylist(

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from quintet.ml.model_registry import ModelRegistry
 from quintet.promotions.accounts import Accounts, accounts_of
-from quintet.promotions.evidence import EVIDENCE, gather
+from quintet.promotions.evidence import EVIDENCE, Gathering, gather
 from quintet.promotions.identity import KINDS, KeyRules, identity_key_table
 from quintet.promotions.model import AbuseModel
 from quintet.promotions.models import active_model
@@ -114,18 +114,22 @@ _SHARED_KEYS = """
 
 
 def write_scores(
-    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy, at_s: float = 0.0
+    connection: duckdb.DuckDBPyConnection,
+    registry: ModelRegistry,
+    policy: Policy,
+    at_s: float = 0.0,
+    gathering: Gathering = gather,
 ) -> Scored:
     """Score every account of the warehouse with the active model and rules, and replace `SCORE_TABLES`, all or none.
 
-    at_s: now in Unix seconds, for entries of lists that expire. Raises LookupError if no model is active: call
-    `train_model` first.
+    at_s: now in Unix seconds, for entries of lists that expire. gathering: where evidence is gathered. Raises
+    LookupError if no model is active: call `train_model` first.
     """
     model = active_model(registry)
     if model is None:
         raise LookupError(f"no model is active in {registry.folder}; materialise ml/abuse_model first")
     accounts = accounts_of_warehouse(connection)
-    matrix = gather(accounts, model.population)
+    matrix = gathering(accounts, model.population)
     result = scored(accounts, matrix, model, policy, recorded_evaluator(connection, GRAMMAR), at_s)
     evidence = pa.table(
         [accounts.user_id, *(pa.array(column) for column in matrix.columns.T)],

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # n
 
 from quintet.ml.model_registry import Verdict
 from quintet.promotions.accounts import Accounts
-from quintet.promotions.evidence import EVIDENCE, gather
+from quintet.promotions.evidence import EVIDENCE, Gathering, gather
 from quintet.promotions.injected_rings import InjectedRings, inject_rings, ring_verdict
 from quintet.promotions.model import AbuseModel, floor_log_odds, scorecard
 from quintet.promotions.policy import Policy, read_policy
@@ -204,15 +204,16 @@ def choose_model(
     *,
     rings: InjectedRings | None = None,
     policy: Policy | None = None,
+    gathering: Gathering = gather,
 ) -> Choice:
     """Train on the labels and apply the promotion gate: to the labelled accounts, and to injected rings.
 
     current: the active model, if there is one. rings: made of the accounts, by default as `inject_rings` does. policy:
-    by default the shipped one.
+    by default the shipped one. gathering: where the evidence of the accounts is gathered.
     """
     population = Population.of(accounts)
     card = scorecard(population)
-    matrix = gather(accounts, population)
+    matrix = gathering(accounts, population)
     stays = current if current is not None and current.kind != card.kind else card
     try:
         training = train(matrix.columns, label, matrix.component, accounts.created_at_s, population)
@@ -220,7 +221,7 @@ def choose_model(
         return Choice(stays, None, Verdict(False, str(error)))
     before = {"the scorecard": training.card}
     if stays is not card:
-        before[stays.version] = stays.scores(gather(accounts, stays.population).columns)[training.rows]
+        before[stays.version] = stays.scores(gathering(accounts, stays.population).columns)[training.rows]
     verdict = gate(training, matrix.component[training.rows], before)
     if not verdict.passes:
         return Choice(stays, training, verdict)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import importlib
-import re
 import shutil
-import socket
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from quintet.settings import Settings
+from quintet.spark.faults import SparkError, explained, need_answer
+from quintet.spark.steps import ANSWERED, Step, sent
 
-_RAISED = re.compile(r"^(\w*(?:Error|Exception)): (.*)$", re.MULTILINE)
-"""A line of a traceback with the exception."""
-
-_CONNECT_SECONDS = 5.0
-_PORT = 15_002
 _TYPES = {
     pa.bool_(): "boolean",
     pa.int16(): "smallint",
@@ -36,20 +31,42 @@ _TYPES = {
     pa.string(): "string",
 }
 
-Step = Callable[[pa.Table], pa.Table]
-"""A pure function of one group's rows. It is sent by name, so it must be importable on the cluster."""
+_CONFIGURATION = {
+    "spark.sql.session.timeZone": "UTC",
+    # groups are small in bytes and long to compute: joined by their bytes, one worker would get them all
+    "spark.sql.adaptive.coalescePartitions.enabled": "false",
+}
+_USUAL_PARTITIONS, _PARTITIONS_BY_GROUP = 200, 4
+"""Spark's own number of partitions; so many by group are enough that few groups meet in one."""
 
 
-class SparkError(RuntimeError):
-    """A step cannot run on the cluster; the message says why and what to do."""
+class Groups(Protocol):
+    """What runs a step on each group of rows: a `Cluster`, or this process in tests."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder for what does not fit in memory."""
+
+    @property
+    def group_rows(self) -> int:
+        """About how many rows a group may have: what makes groups splits larger ones."""
+
+    def by_group(
+        self, tables: Iterable[pa.Table], key: str, step: Step, schema: pa.Schema, module: str
+    ) -> Any:  # a context manager, see `Cluster`
+        """Give the results of `step` for all groups of `key`."""
 
 
 def cluster_of(settings: Settings) -> Cluster:
     """Return the cluster of the settings. Raises SparkError if none is named, or its server does not answer."""
     if settings.spark_remote is None:
         raise SparkError("the engine spark needs QUINTET_SPARK_REMOTE, such as sc://host:15002")
-    cluster = Cluster(settings.spark_remote.get_secret_value(), settings.spark_folder or settings.home / "spark")
-    _need_answer(cluster.remote)
+    cluster = Cluster(
+        settings.spark_remote.get_secret_value(),
+        settings.spark_folder or settings.home / "spark",
+        settings.spark_group_rows,
+    )
+    need_answer(cluster.remote)
     return cluster
 
 
@@ -59,40 +76,61 @@ class Cluster:
 
     remote: str = field(repr=False)  # it may have a token
     folder: Path
+    group_rows: int = 200_000
 
     @contextmanager
-    def by_group(self, tables: Iterable[pa.Table], key: str, step: Step, schema: pa.Schema) -> Iterator[ds.Dataset]:
+    def by_group(
+        self, tables: Iterable[pa.Table], key: str, step: Step, schema: pa.Schema, module: str
+    ) -> Iterator[ds.Dataset]:
         """Give the results of `step` for all groups of `key`, in no order, until the block ends.
 
         tables: parts of one table, written one by one, so that it needs no memory as a whole. schema: of the results.
-        Raises SparkError if the cluster cannot be reached or has not what the step needs.
+        module: the `quintet` module whose code decides them; workers with another version refuse. Raises SparkError if
+        the cluster cannot be reached or has not what the step needs.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         exchange = Path(tempfile.mkdtemp(prefix="groups-", dir=self.folder))
         try:
             given, results = exchange / "given", exchange / "results"
-            if _write(tables, given):
-                with self._session() as session, _explained(self.remote):
+            count = _write(tables, given, key)
+            if count:
+                with self._session(count) as session, explained(self.remote, self.group_rows):
                     groups = session.read.parquet(str(given)).groupBy(key)
                     # through pandas, integers beside nulls would become floats
-                    groups.applyInArrow(_unhinted(step), _ddl(schema)).write.parquet(str(results))
-            else:
-                results.mkdir()
-            yield ds.dataset(results, schema, format="parquet")
+                    answers = groups.applyInArrow(sent(step, module, key), _ddl(schema.append(ANSWERED)))
+                    answers.write.parquet(str(results))
+            results.mkdir(exist_ok=True)
+            yield arrived(ds.dataset(results, schema.append(ANSWERED), format="parquet"), count)
         finally:
             shutil.rmtree(exchange)
 
     @contextmanager
-    def _session(self) -> Iterator[Any]:
+    def _session(self, groups: int) -> Iterator[Any]:
         kind = _session_kind()
-        _need_answer(self.remote)
-        with _explained(self.remote):
+        need_answer(self.remote)
+        with explained(self.remote, self.group_rows):
             session = kind.builder.remote(self.remote).create()
-            session.conf.set("spark.sql.session.timeZone", "UTC")
+            for name, value in _CONFIGURATION.items():
+                session.conf.set(name, value)
+            if groups * _PARTITIONS_BY_GROUP < _USUAL_PARTITIONS:
+                session.conf.set("spark.sql.shuffle.partitions", str(groups * _PARTITIONS_BY_GROUP))
         try:
             yield session
         finally:
             session.stop()
+
+
+def arrived(results: ds.Dataset, groups: int) -> ds.Dataset:
+    """Return the results of a step. Raises SparkError unless each group has answered once."""
+    is_answer = ds.field(ANSWERED.name).is_valid()
+    answers = results.to_table(columns=[ANSWERED.name], filter=is_answer)[ANSWERED.name]
+    if len(answers) != groups or len(pc.unique(answers)) != groups:
+        raise SparkError(
+            f"{groups:,} groups were sent, and the results of {len(pc.unique(answers)):,} arrived in {len(answers):,} "
+            "answers: a worker writes to a folder of its own. Share QUINTET_SPARK_FOLDER with all workers, at the same "
+            "path; nothing was changed"
+        )
+    return results.filter(~is_answer)
 
 
 def _session_kind() -> Any:
@@ -113,59 +151,20 @@ def _session_kind() -> Any:
     return session.SparkSession
 
 
-def _unhinted(step: Step) -> Any:
-    """Return the step without type hints: Spark then gives it a whole group, as a table."""
-
-    def on_worker(group):
-        return step(group)
-
-    return on_worker
-
-
-def _write(tables: Iterable[pa.Table], folder: Path) -> bool:
-    """Write the tables as Parquet files; return whether there was any row."""
+def _write(tables: Iterable[pa.Table], folder: Path, key: str) -> int:
+    """Write the tables as Parquet files; return the number of groups."""
     folder.mkdir()
-    rows = 0
+    groups: set[object] = set()
     for number, table in enumerate(tables):
         if table.num_rows:
             pq.write_table(table, folder / f"part-{number:05d}.parquet")
-            rows += table.num_rows
-    return rows > 0
+            groups.update(pc.unique(table[key]).to_pylist())
+    return len(groups)
 
 
 def _ddl(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} {_TYPES[field.type]}" for field in schema)
+    return ", ".join(f"{field.name} {_type(field.type)}" for field in schema)
 
 
-def _need_answer(remote: str) -> None:
-    """Raise SparkError if nothing listens at the address: the client itself would try for minutes."""
-    address = urlsplit(remote)
-    try:
-        socket.create_connection((address.hostname or "", address.port or _PORT), _CONNECT_SECONDS).close()
-    except OSError as error:
-        place = f"{address.hostname}:{address.port or _PORT}"
-        raise SparkError(
-            f"no Spark Connect server answers at {place} ({error.strerror or error}); start it, correct "
-            "QUINTET_SPARK_REMOTE, or run with --engine duckdb"
-        ) from error
-
-
-@contextmanager
-def _explained(remote: str) -> Iterator[None]:
-    """Turn what the cluster reports into a message that says what to do."""
-    try:
-        yield
-    except Exception as error:
-        text = str(error)
-        place = urlsplit(remote).hostname
-        own = f"{sys.version_info.major}.{sys.version_info.minor}"
-        if "No module named 'quintet" in text:
-            why = f"its workers lack the package; install this version of Quintet for their Python {own}"
-        elif "PYTHON_VERSION_MISMATCH" in text:
-            why = f"its workers run another Python; they need {own}, with this version of Quintet"
-        elif "PATH_NOT_FOUND" in text or "does not exist" in text:
-            why = "its workers do not see the folder; share it with them, and name it in QUINTET_SPARK_FOLDER"
-        else:
-            raised = _RAISED.findall(text)
-            why = ": ".join(raised[-1] if raised else (type(error).__name__, text.strip()))
-        raise SparkError(f"the Spark cluster at {place} could not run the step: {why}") from error
+def _type(kind: pa.DataType) -> str:
+    return f"array<{_type(kind.value_type)}>" if pa.types.is_list(kind) else _TYPES[kind]

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from quintet.settings import load_settings
-from quintet.spark.groups import Cluster, SparkError, _explained, cluster_of
-from tests.spark_server import sail
+from quintet.spark.faults import SparkError
+from quintet.spark.groups import Cluster, arrived, cluster_of
+from quintet.spark.steps import ANSWERED
 
 GIVEN = pa.schema([("key", pa.int32()), ("amount", pa.int64()), ("name", pa.string())])
 BEYOND_FLOATS = 2**53 + 1
 ROWS = [(1, BEYOND_FLOATS, "a"), (1, None, None), (2, 3, "é"), (None, 4, "")]
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("spark")
-    with sail(folder / "log") as remote:
-        yield Cluster(remote, folder / "exchange")
+@pytest.fixture
+def cluster(spark_remote: str, tmp_path: Path) -> Cluster:
+    return Cluster(spark_remote, tmp_path / "exchange")
 
 
 def table(rows: list[tuple[object, ...]]) -> pa.Table:
@@ -39,8 +38,9 @@ def failing(group: pa.Table) -> pa.Table:
 
 
 def found(cluster: Cluster, tables: list[pa.Table], step=same) -> list[tuple[object, ...]]:
-    with cluster.by_group(tables, "key", step, GIVEN) as results:
-        return sorted((tuple(row.values()) for row in results.to_table().to_pylist()), key=str)
+    with cluster.by_group(tables, "key", step, GIVEN, "quintet.spark.steps") as results:
+        rows = results.to_table(columns=GIVEN.names).to_pylist()
+        return sorted((tuple(row.values()) for row in rows), key=str)
 
 
 def test_each_group_comes_whole_and_integers_beside_nulls_stay_exact(cluster: Cluster) -> None:
@@ -63,18 +63,21 @@ def test_a_fault_of_the_step_is_named_and_nothing_stays_behind(cluster: Cluster)
     assert found(cluster, [table(ROWS[:1])]) == [(1, BEYOND_FLOATS, "1")]
 
 
-@pytest.mark.parametrize(
-    ("reported", "what_to_do"),
-    [
-        ("ModuleNotFoundError: No module named 'quintet.spark'", "install this version of Quintet"),
-        ("[PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.9", "workers run another Python"),
-        ("[PATH_NOT_FOUND] Path does not exist: file:/x", "name it in QUINTET_SPARK_FOLDER"),
-    ],
-)
-def test_what_a_cluster_reports_says_what_to_do(reported: str, what_to_do: str) -> None:
-    with pytest.raises(SparkError, match=what_to_do) as raised, _explained("sc://cluster:15002/;token=secret"):
-        raise RuntimeError(reported)
-    assert "secret" not in str(raised.value)
+@pytest.mark.parametrize("answers", [[], ["1"], ["1", "1"], ["1", "2", "2"]])
+def test_results_of_which_a_worker_kept_some_or_sent_some_twice_are_refused(answers: list[str]) -> None:
+    rows = [{"key": 1, "amount": 5, "name": "a", "answered": None}, *({"answered": key} for key in answers)]
+    results = ds.dataset(pa.Table.from_pylist(rows, GIVEN.append(ANSWERED)))
+
+    with pytest.raises(SparkError, match=r"2 groups were sent.*Share QUINTET_SPARK_FOLDER with all workers"):
+        arrived(results, 2)
+
+
+def test_results_of_all_groups_come_without_their_receipts() -> None:
+    rows = [{"key": 1, "amount": 5, "name": "a"}, {"answered": "1"}, {"answered": "2"}]
+    results = arrived(ds.dataset(pa.Table.from_pylist(rows, GIVEN.append(ANSWERED))), 2)
+
+    assert results.to_table(columns=GIVEN.names).to_pylist() == [{"key": 1, "amount": 5, "name": "a"}]
+    assert results.count_rows(filter=ds.field("key") == 1) == 1
 
 
 def test_the_cluster_of_the_settings_must_be_named_and_answer(tmp_path: Path) -> None:
