@@ -36,7 +36,9 @@ _LEAST_LEFT_OF_ONE_WEEKDAY = 180
 _EARLY_MINUTES, _LATE_MINUTES = 15, 5
 _FEW_DAYS, _EARLY_MINUTES_OF_FEW_DAYS, _LATE_MINUTES_OF_FEW_DAYS = 4, 45, 15
 _REACH = 240
-_UNSURE_REACH = 180
+_LARGEST_DEVIATION = 180
+_FEWEST_WEEKS = 3
+_INNER_QUANTILE = 0.9
 _LARGEST_DIFFERENCE_OF_NEW_HOURS = 20
 _LONGEST_INCIDENT = 240
 _SPREADS = 1.5
@@ -60,6 +62,7 @@ class ClosingTimes:
         self._last: int | None = None
         self._usual = np.zeros(2)
         self._mask: np.ndarray = np.zeros(0, dtype=bool)
+        self._is_opening: np.ndarray = self._mask
         self._mask_from = 0
 
     def update(self, minute: int, approved: np.ndarray, incident_since: int | None) -> None:
@@ -113,7 +116,10 @@ class ClosingTimes:
         self._mask = self._mask[:0]
 
     def is_closed(self, minute: int) -> bool:
-        """Return whether the business is expected to be closed in a minute, counted from 1970."""
+        """Return whether the business is expected to be closed in a minute, counted from 1970.
+
+        Around the opening it is no longer, once approvals have resumed.
+        """
         local = self.hours.to_local(minute)
         is_open = self.hours.is_open(local)
         if is_open is not None:
@@ -123,9 +129,9 @@ class ClosingTimes:
         place = local - self._mask_from
         if not 0 <= place < len(self._mask):
             self._mask_from = local - local % 60
-            self._mask = self._closed_minutes(self._mask_from, self._mask_from + 60)
+            self._mask, self._is_opening = self._closed_minutes(self._mask_from, self._mask_from + 60)
             place = local - self._mask_from
-        return bool(self._mask[place])
+        return bool(self._mask[place]) and not (self._is_opening[place] and self._silent_since is None)
 
     def to_json(self) -> dict[str, object]:
         """Return the state, ready for `json.dumps`."""
@@ -152,8 +158,8 @@ class ClosingTimes:
         found._silent_since, found._usual = state["silent_since"], np.array(state["usual"])
         return found
 
-    def _closed_minutes(self, first: int, until: int) -> np.ndarray:
-        """Return for each local minute from `first` whether the business is expected to be closed."""
+    def _closed_minutes(self, first: int, until: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each local minute from `first` whether the business is expected to be closed, and may open."""
         low, high = first - _REACH, until + _REACH
         to_local = self.hours.to_local
         spans = [(to_local(start), to_local(end)) for start, end in self.silences]
@@ -172,12 +178,11 @@ class ClosingTimes:
         days_known, days_silent = is_known[_RECENT].sum(axis=0), is_silent[_RECENT].sum(axis=0)
         there = np.arange(low, high) - MINUTES_PER_DAY * np.array(_DAYS_BACK)[:, None]
         closed = is_new | _usually_closed(is_silent, is_known, length, end - there, (days_known, days_silent))
-        # Outages only prolong a silence: how much the hours vary is seen at its inner side.
-        is_unsure = (2 * days_silent > days_known) & (days_silent < days_known)
         is_few = days_known < _FEW_DAYS
         early = np.where(is_few, _EARLY_MINUTES_OF_FEW_DAYS, _EARLY_MINUTES)
         late = np.where(is_few, _LATE_MINUTES_OF_FEW_DAYS, _LATE_MINUTES)
-        return _with_margins(closed, is_unsure, early, late)[_REACH:-_REACH]
+        masks = _with_margins(closed, low, np.array(spans), early, late)
+        return masks[0][_REACH:-_REACH], masks[1][_REACH:-_REACH]
 
 
 _OF_SPANS = (lambda start, end: end - start, lambda start, _: start, lambda _, end: end)
@@ -216,23 +221,44 @@ def _usually_closed(
     return of_days | of_weekday | is_silent[week_ago] & (weeks_known == 1) & is_long
 
 
-def _with_margins(closed: np.ndarray, is_unsure: np.ndarray, early: np.ndarray, late: np.ndarray) -> np.ndarray:
-    """Close earlier and open later by some minutes, and by more where earlier days differ."""
-    result = closed.copy()
+def _with_margins(
+    closed: np.ndarray, low: int, spans: np.ndarray, early: np.ndarray, late: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Close earlier and open later by some minutes, and by more where hours vary; return also where it may open.
+
+    low: the local minute of the first. spans: start and end of each silence.
+    """
+    result, is_opening = closed.copy(), np.zeros(len(closed), dtype=bool)
     changes = np.flatnonzero(np.diff(closed.astype(np.int8)))
+    closed_since = 0
     for edge in (changes + 1).tolist():
         if closed[edge]:
-            more = _more_minutes(is_unsure[edge : edge + _UNSURE_REACH])
+            closed_since = edge
+            more = _more_minutes(low + edge - spans[:, 0])
             result[max(edge - early[edge] - more, 0) : edge] = True
         else:
-            more = _more_minutes(is_unsure[max(edge - _UNSURE_REACH, 0) : edge][::-1])
-            result[edge : edge + late[edge] + more] = True
-    return result
+            until = edge + late[edge] + _more_minutes(spans[:, 1] - low - edge)
+            result[edge:until] = True
+            is_opening[max(edge - _LARGEST_DEVIATION, (closed_since + edge) // 2) : until] = True
+    return result, is_opening
 
 
-def _more_minutes(is_unsure: np.ndarray) -> int:
-    """Return the minutes to add where hours vary, from the unsure minutes next to an edge.
+def _more_minutes(outward: np.ndarray) -> int:
+    """Return the minutes to add to the silence at an edge, from how the edges of earlier days vary about their middle.
 
-    If all are unsure, some days are unlike the others, and hours do not vary.
+    outward: minutes, whole days included, by which the edges of other silences are on the outer side of this one. The
+    middle is that of the weekday after three weeks, so that weekdays may differ. Outages only prolong a silence: how
+    much the hours vary is seen at the inner side.
     """
-    return 0 if is_unsure.all() else round(_SPREADS * int(is_unsure.argmin()))
+    days = np.rint(outward / MINUTES_PER_DAY).astype(int)
+    outward = outward - days * MINUTES_PER_DAY
+    is_alike = np.abs(outward) <= _LARGEST_DEVIATION
+    outward, weekday = outward[is_alike], days[is_alike] % 7
+    if not len(outward):
+        return 0
+    middle = np.full(7, np.median(outward))
+    for one in np.flatnonzero(np.bincount(weekday, minlength=7) >= _FEWEST_WEEKS):
+        middle[one] = np.median(outward[weekday == one])
+    inward = middle[weekday] - outward
+    spread = np.quantile(inward[inward >= 0], _INNER_QUANTILE, method="higher")
+    return max(round(float(middle[0] + _SPREADS * spread)), 0)

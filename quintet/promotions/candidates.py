@@ -6,7 +6,16 @@ import numpy as np
 import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts, rows_of
-from quintet.promotions.identity import KINDS, MOST_SHARERS_SQL, NEAREST, STRONG, hashed, identity_keys, number_of
+from quintet.promotions.identity import (
+    KINDS,
+    MOST_SHARERS_SQL,
+    NEAREST,
+    STRONG,
+    agent_numbers,
+    hashed,
+    identity_keys,
+    number_of,
+)
 from quintet.promotions.links import Members, Pairs
 from quintet.promotions.names import full_name
 from quintet.promotions.profile import Population, mailbox_forms
@@ -87,11 +96,7 @@ def members_of(accounts: Accounts, population: Population) -> Members:
         early_use=np.where(
             np.isfinite(accounts.use_lag_days), accounts.use_lag_days <= population.early_use_days, np.nan
         ),
-        agent=np.fromiter(
-            (0 if agent is None else number_of((agent,)) for (agent,) in rows_of(accounts.fields["user_agent"])),
-            dtype=np.int64,
-            count=len(accounts),
-        ),
+        agent=agent_numbers(accounts),
         agent_share=np.fromiter(
             (population.agent_share_of(agent) for (agent,) in rows_of(accounts.fields["user_agent"])),
             dtype=float,

@@ -15,7 +15,7 @@ from quintet.promotions.identity import KIND_NAMES, STRONG
 from quintet.promotions.links import LINK_EVIDENCE, LINK_FROM, NEAR_FROM
 from quintet.promotions.profile import Commonness, Population, Range
 
-METHOD = "6"
+METHOD = "7"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
 
 SCORECARD = "scorecard"
