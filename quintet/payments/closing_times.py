@@ -59,10 +59,11 @@ class ClosingTimes:
         self.incidents: list[tuple[int, int]] = []
         self._incident_since: int | None = None
         self._silent_since: int | None = None
+        self._resumed_at: int | None = None
         self._last: int | None = None
         self._usual = np.zeros(2)
         self._mask: np.ndarray = np.zeros(0, dtype=bool)
-        self._is_opening: np.ndarray = self._mask
+        self._may_open_from: np.ndarray = self._mask
         self._mask_from = 0
 
     def update(self, minute: int, approved: np.ndarray, incident_since: int | None) -> None:
@@ -105,6 +106,7 @@ class ClosingTimes:
 
     def _end_silence(self, end: int) -> None:
         start, self._silent_since = self._silent_since, None
+        self._resumed_at = end
         if start is None or end - start < _SHORTEST_MINUTES:
             return
         if (end - start) * self.usual_per_minute < _LEAST_EXPECTED:
@@ -129,9 +131,15 @@ class ClosingTimes:
         place = local - self._mask_from
         if not 0 <= place < len(self._mask):
             self._mask_from = local - local % 60
-            self._mask, self._is_opening = self._closed_minutes(self._mask_from, self._mask_from + 60)
+            self._mask, self._may_open_from = self._closed_minutes(self._mask_from, self._mask_from + 60)
             place = local - self._mask_from
-        return bool(self._mask[place]) and not (self._is_opening[place] and self._silent_since is None)
+        return bool(self._mask[place]) and not self._has_opened(int(self._may_open_from[place]))
+
+    def _has_opened(self, from_local: int) -> bool:
+        """Return whether approvals have resumed since this local minute and go on; -1: the business is not to open."""
+        if from_local < 0 or self._resumed_at is None or self._silent_since is not None:
+            return False
+        return self.hours.to_local(self._resumed_at) >= from_local
 
     def to_json(self) -> dict[str, object]:
         """Return the state, ready for `json.dumps`."""
@@ -142,6 +150,7 @@ class ClosingTimes:
             "incidents": self.incidents,
             "incident_since": self._incident_since,
             "silent_since": self._silent_since,
+            "resumed_at": self._resumed_at,
             "last": self._last,
             "usual": self._usual.tolist(),
         }
@@ -155,11 +164,14 @@ class ClosingTimes:
         found.gaps = [(start, end) for start, end in state["gaps"]]
         found.incidents = [(start, end) for start, end in state["incidents"]]
         found._incident_since = state["incident_since"]
+        found._resumed_at = state.get("resumed_at")  # a former version has none
         found._silent_since, found._usual = state["silent_since"], np.array(state["usual"])
         return found
 
     def _closed_minutes(self, first: int, until: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return for each local minute from `first` whether the business is expected to be closed, and may open."""
+        """Return for each local minute from `first` whether the business is expected to be closed, and since when it
+        may have opened, -1 where it is not to open.
+        """
         low, high = first - _REACH, until + _REACH
         to_local = self.hours.to_local
         spans = [(to_local(start), to_local(end)) for start, end in self.silences]
@@ -181,7 +193,10 @@ class ClosingTimes:
         is_few = days_known < _FEW_DAYS
         early = np.where(is_few, _EARLY_MINUTES_OF_FEW_DAYS, _EARLY_MINUTES)
         late = np.where(is_few, _LATE_MINUTES_OF_FEW_DAYS, _LATE_MINUTES)
-        masks = _with_margins(closed, low, np.array(spans), early, late)
+        # Where data begins or is missing, a silence may have begun before or ended after.
+        begins = np.array([start for start, _ in spans])[~_is_near(spans, 0, [end for _, end in unknown])]
+        ends = np.array([end for _, end in spans])[~_is_near(spans, 1, [start for start, _ in unknown])]
+        masks = _with_margins(closed, low, (begins, ends), early, late)
         return masks[0][_REACH:-_REACH], masks[1][_REACH:-_REACH]
 
 
@@ -204,6 +219,12 @@ def _covered(spans: Sequence[tuple[int, int]], low: int, high: int) -> np.ndarra
     return _values(spans, low, high, lambda *_: 1.0) > 0
 
 
+def _is_near(spans: Sequence[tuple[int, int]], side: int, limits: Sequence[int]) -> np.ndarray:
+    """Return whether the start (0) or end (1) of each span is within a window of one of the limits."""
+    edges = np.array(spans)[:, side, None]
+    return (np.abs(edges - np.array(limits, dtype=np.int64)) <= _WINDOW_MINUTES).any(axis=1)
+
+
 def _usually_closed(
     is_silent: np.ndarray, is_known: np.ndarray, length: np.ndarray, left: np.ndarray, counts: tuple[np.ndarray, ...]
 ) -> np.ndarray:
@@ -222,25 +243,26 @@ def _usually_closed(
 
 
 def _with_margins(
-    closed: np.ndarray, low: int, spans: np.ndarray, early: np.ndarray, late: np.ndarray
+    closed: np.ndarray, low: int, edges: tuple[np.ndarray, np.ndarray], early: np.ndarray, late: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Close earlier and open later by some minutes, and by more where hours vary; return also where it may open.
+    """Close earlier and open later by some minutes, and by more where hours vary; return also since when it may open.
 
-    low: the local minute of the first. spans: start and end of each silence.
+    low: the local minute of the first. edges: the starts of silences, and their ends.
     """
-    result, is_opening = closed.copy(), np.zeros(len(closed), dtype=bool)
+    result, may_open_from = closed.copy(), np.full(len(closed), -1)
     changes = np.flatnonzero(np.diff(closed.astype(np.int8)))
     closed_since = 0
     for edge in (changes + 1).tolist():
         if closed[edge]:
             closed_since = edge
-            more = _more_minutes(low + edge - spans[:, 0])
+            more = _more_minutes(low + edge - edges[0])
             result[max(edge - early[edge] - more, 0) : edge] = True
         else:
-            until = edge + late[edge] + _more_minutes(spans[:, 1] - low - edge)
+            until = edge + late[edge] + _more_minutes(edges[1] - low - edge)
             result[edge:until] = True
-            is_opening[max(edge - _LARGEST_DEVIATION, (closed_since + edge) // 2) : until] = True
-    return result, is_opening
+            from_edge = max(edge - _LARGEST_DEVIATION, (closed_since + edge) // 2)
+            may_open_from[from_edge:until] = low + from_edge
+    return result, may_open_from
 
 
 def _more_minutes(outward: np.ndarray) -> int:
@@ -260,5 +282,5 @@ def _more_minutes(outward: np.ndarray) -> int:
     for one in np.flatnonzero(np.bincount(weekday, minlength=7) >= _FEWEST_WEEKS):
         middle[one] = np.median(outward[weekday == one])
     inward = middle[weekday] - outward
-    spread = np.quantile(inward[inward >= 0], _INNER_QUANTILE, method="higher")
+    spread = np.quantile(inward[inward >= 0], _INNER_QUANTILE, method="lower")
     return max(round(float(middle[0] + _SPREADS * spread)), 0)

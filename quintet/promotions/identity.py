@@ -39,7 +39,7 @@ _FIELD_KINDS = (
     Kind("email", 3.0),
     Kind("phone", 3.0),
     Kind("phone_block", 1.6),
-    Kind("phone_range", 1.0, 12),
+    Kind("phone_range", 0.6, 12),
     Kind("ip", 1.4, 50),
     Kind("subnet", 0.8, 50),
     Kind("ring_place", 3.0),

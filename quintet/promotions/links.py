@@ -29,9 +29,11 @@ _CODE_MEANING = 1.5
 _PAIR = 2
 _DEVICE, _MAIL_DOMAIN = KIND_NAMES.index("device"), KIND_NAMES.index("mail_domain")
 _EXPLAIN_DOMAIN = [KIND_NAMES.index(name) for name in ("email", "mailbox_stem", "ip", "subnet")]
-_PHONE_BLOCK, _PHONE_RANGE = KIND_NAMES.index("phone_block"), KIND_NAMES.index("phone_range")
+_PHONE_RANGE = KIND_NAMES.index("phone_range")
+_EXPLAIN_RANGE = [KIND_NAMES.index(name) for name in ("phone_block", "ip", "subnet", "mail_domain")]
 _CODE_AGENT = KIND_NAMES.index("code_agent")
 _OF_CODES = [KIND_NAMES.index("code_burst"), _CODE_AGENT]
+_BY_CHANCE = [_PHONE_RANGE, _CODE_AGENT]
 _IS_OF_CODES = np.isin(np.arange(len(KINDS)), _OF_CODES)
 _KIND_PLACES = np.arange(len(KINDS))
 _MOST_SURPRISE = 4.0
@@ -136,13 +138,12 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     definition, so these count only as far as such sharing is unusual.
     """
     points = _points(population)[_KIND_PLACES, np.minimum(pairs.sharers, MOST_COUNTED).astype(np.intp)]
-    # Colleagues have a domain and an address in common, and one mailbox or its stem has one domain.
+    # Colleagues have a domain, an address and a telephone system in common; one mailbox or its stem has one domain.
     points[:, _MAIL_DOMAIN] *= ~pairs.sharers[:, _EXPLAIN_DOMAIN].any(axis=1)
-    points[:, _PHONE_RANGE] *= pairs.sharers[:, _PHONE_BLOCK] == 0
+    points[:, _PHONE_RANGE] *= ~pairs.sharers[:, _EXPLAIN_RANGE].any(axis=1)
     shared_code = _rarest_shared_code(pairs, members)
     is_of_code = (pairs.sharers[:, _OF_CODES] > 0).astype(float)
-    is_of_code[:, 1] *= pairs.sharers[:, _DEVICE] == 0  # one device has one user agent
-    is_of_code[:, 1] *= _unlikely_to_share(shared_code, members.agent_share[pairs.a], population)
+    is_of_code[:, 1] *= _unlikely_to_share(pairs, shared_code, members, population)
     points[:, _CODE_AGENT] *= is_of_code[:, 1]
     alike = similarity(members.name[pairs.a], members.name[pairs.b])
     is_nameless = members.name == ""
@@ -160,10 +161,14 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     return points.sum(axis=1) + together * np.where(is_code_alone, of_code_alone, 1.0), shared_code
 
 
-def _unlikely_to_share(code_rarity: np.ndarray, agent_share: np.ndarray, population: Population) -> np.ndarray:
-    """Return 1 where chance gives a hundredth of an account the same code and user agent, falling to 0 for one."""
-    expected = np.log10(max(population.accounts, 1)) - CODE_RARITY_ORDERS * code_rarity + np.log10(agent_share)
-    return np.clip(-expected / 2, 0.0, 1.0)
+def _unlikely_to_share(pairs: Pairs, shared_code: np.ndarray, members: Members, population: Population) -> np.ndarray:
+    """Return 1 for pairs whose code and user agent a hundredth of an account has by chance, falling to 0 for one.
+
+    It is 0 for those with one device, which has one user agent.
+    """
+    agent_share = members.agent_share[pairs.a]
+    expected = np.log10(max(population.accounts, 1)) - CODE_RARITY_ORDERS * shared_code + np.log10(agent_share)
+    return np.where(pairs.sharers[:, _DEVICE] > 0, 0.0, np.clip(-expected / 2, 0.0, 1.0))
 
 
 def _closeness(apart_s: np.ndarray, span_seconds: float) -> np.ndarray:
@@ -233,7 +238,8 @@ def link_evidence(
 ) -> dict[str, np.ndarray]:
     """Return the columns `LINK_EVIDENCE`, a row per member, from all pairs and the components by `LINK_FROM`.
 
-    <kind>_shared: binary logarithm of the number of sharers, 0 for none, 1 for two. best_pair, next_pair: weights of
+    <kind>_shared: binary logarithm of the number of sharers, 0 for none, 1 for two; of a phone range, and a code with
+    the user agent, of those beyond chance. best_pair, next_pair: weights of
     the two heaviest pairs; strong_pair: how far next_pair is above what one public device explains. cluster_size:
     binary logarithm of the size of the component. same_code, burst: natural logarithm of one plus the other accounts of
     the cluster that used one of its codes, or that signed up within `burst_seconds`. Others: see `_agreement`.
@@ -243,7 +249,13 @@ def link_evidence(
         return {name: np.zeros(count) for name in LINK_EVIDENCE}
     row = np.concatenate([pairs.a, pairs.b])
     most = np.ones((count, len(SHARED_EVIDENCE)))
-    np.maximum.at(most, row, np.concatenate([pairs.sharers, pairs.sharers]))
+    sharers = pairs.sharers.copy()
+    # Chance makes pairs of many people; what more than two share is scaled by how unusual sharing is.
+    others = np.maximum(sharers[:, _BY_CHANCE] - _PAIR, 0) * population.sharing_meaning[_BY_CHANCE, _PAIR]
+    others[:, 0] *= ~pairs.sharers[:, _EXPLAIN_RANGE].any(axis=1)
+    others[:, 1] *= _unlikely_to_share(pairs, shared_code, members, population)
+    sharers[:, _BY_CHANCE] = 1 + others
+    np.maximum.at(most, row, np.concatenate([sharers, sharers]))
     evidence = dict(zip(SHARED_EVIDENCE, np.log2(most).T, strict=True))
     weights = np.concatenate([weight, weight])
     heaviest = np.concatenate([weights[np.lexsort((-weights, row))], np.zeros(2)])

@@ -315,7 +315,7 @@ WORLDS: Mapping[str, PaymentsWorld] = MappingProxyType(
         "keeps irregular hours": replace(_FOUR_WEEKS, opens=8, closes=22, hours_vary_minutes=30),
         "pauses at midday": replace(_FOUR_WEEKS, opens=9, closes=21, pause=(13.5, 16), hours_vary_minutes=15),
         "opens two days a week": replace(
-            _FOUR_WEEKS, opens=8, closes=15, rest_days=(0, 1, 3, 4, 6), incidents_per_day=5
+            _FOUR_WEEKS, opens=8, closes=15, rest_days=(0, 1, 3, 4, 6), incidents_per_day=8
         ),
         "has quiet weekends": replace(_FOUR_WEEKS, weekend_share=0.25),
         "grows from nothing": replace(_FOUR_WEEKS, size=0.02, growth_per_day=1.15),

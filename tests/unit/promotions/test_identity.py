@@ -221,7 +221,7 @@ def test_characters_that_nobody_sees_make_no_other_key(typed: tuple[str, ...]):
     plain = ("Ab-12", "jane@example.com", "+1 505 123 4567", "8.8.8.8")
     keys = set(keys_of_account(typed, (), np.nan, 0, HOME))
     assert keys == set(keys_of_account(plain, (), np.nan, 0, HOME))
-    assert len(keys) == 7
+    assert len(keys) == 8
     assert keys != set(keys_of_account(("Ab-13", *typed[1:]), (), np.nan, 0, HOME))
     assert usual_country([typed[2]] * 3) == ("1", 11)
 
