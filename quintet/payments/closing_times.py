@@ -2,11 +2,13 @@
 
 A business that closes at night looks like a feed that died, every night again. What tells the two apart is repetition:
 at the same time of earlier days, or of the same weekday, nothing was approved either. Minutes of a short incident are
-no evidence: an outage over the opening does not teach that the business opens later.
+no evidence: an outage over the opening does not teach that the business opens later. Those of most days are: a pause at
+midday is an incident until it has repeated.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -41,6 +43,7 @@ _FEWEST_WEEKS = 3
 _INNER_QUANTILE = 0.9
 _LARGEST_DIFFERENCE_OF_NEW_HOURS = 20
 _LONGEST_INCIDENT = 240
+_FEWEST_THAT_REPEAT = 3
 _SPREADS = 1.5
 
 
@@ -185,7 +188,10 @@ class ClosingTimes:
         is_new &= (is_known & ~is_silent)[_DAYS_BACK.index(9)]
         for edge in (start, end):
             is_new &= np.abs(edge[0] - edge[1] - MINUTES_PER_DAY) <= _LARGEST_DIFFERENCE_OF_NEW_HOURS
-        is_known &= ~_covered(incidents, low, high)
+        is_incident = _covered(incidents, low, high)
+        days_with = is_incident[_RECENT].sum(axis=0)
+        repeats = (days_with >= _FEWEST_THAT_REPEAT) & (2 * days_with > is_known[_RECENT].sum(axis=0))
+        is_known &= ~is_incident | repeats
         is_silent &= is_known
         days_known, days_silent = is_known[_RECENT].sum(axis=0), is_silent[_RECENT].sum(axis=0)
         there = np.arange(low, high) - MINUTES_PER_DAY * np.array(_DAYS_BACK)[:, None]
@@ -282,5 +288,9 @@ def _more_minutes(outward: np.ndarray) -> int:
     for one in np.flatnonzero(np.bincount(weekday, minlength=7) >= _FEWEST_WEEKS):
         middle[one] = np.median(outward[weekday == one])
     inward = middle[weekday] - outward
-    spread = np.quantile(inward[inward >= 0], _INNER_QUANTILE, method="lower")
-    return max(round(float(middle[0] + _SPREADS * spread)), 0)
+    inner = np.sort(inward[inward >= 0])
+    place = math.ceil(_INNER_QUANTILE * (len(inner) - 1))
+    # One day unlike all others is no sign of hours that vary.
+    spread = min(inner[place], 2 * inner[place - 1]) if place else 0.0
+    few = 1 + 2 / len(inner)  # a few days show only a part of how hours vary
+    return max(round(float(middle[0] + _SPREADS * few * spread)), 0)

@@ -232,6 +232,16 @@ def test_an_outage_over_the_opening_does_not_hide_the_next_one():
     assert [to_minute(one.detected_at) - MONDAY <= opens[day] + 20 for day, one in enumerate(found)] == [True, True]
 
 
+@pytest.mark.parametrize("fewest", [closing_times_module._FEWEST_THAT_REPEAT, 99])
+def test_a_pause_at_midday_is_an_incident_until_it_has_repeated(fewest: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(closing_times_module, "_FEWEST_THAT_REPEAT", fewest)
+    paused = lambda number: by_day(number) and not 13 * 60 <= number % DAY < 15 * 60  # noqa: E731
+    found = observe(Detector(), 0, 7 * DAY, paused)
+    at_midday = [to_minute(one.started_at) // DAY for one in found if one.started_at.hour == 13]
+
+    assert (len(at_midday) <= 3) == (fewest < 99)
+
+
 def test_a_business_that_stays_open_longer_raises_nothing():
     longer = lambda number: 8 * 60 <= number % DAY < 23 * 60 + 30  # noqa: E731
 
