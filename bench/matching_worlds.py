@@ -30,11 +30,13 @@ _LEAST_PROBABILITY = 0.05
 
 @dataclass(frozen=True)
 class World:
-    """A generated world and the seeds that it is measured with."""
+    """A generated world and the seeds that it is measured with. beside, is_named: as of `open_world`."""
 
     site: ConversionsWorld
     broker: BrokerWorld
     seeds: tuple[int, ...]
+    beside: BrokerWorld | None = None
+    is_named: bool = True
 
 
 def _world(conversions: int, seeds: Sequence[int], a_day: int = _A_DAY, bursts: int = 0, **changes: object) -> World:
@@ -55,6 +57,13 @@ def _world(conversions: int, seeds: Sequence[int], a_day: int = _A_DAY, bursts: 
     )
 
 
+def _with_two_partners(conversions: int, seeds: Sequence[int], *, is_named: bool) -> World:
+    """Return a world in which a second broker, an hour behind the first one's clock, registers as many."""
+    world = _world(conversions, seeds, lag_model="mixture", registration_share=0.45)
+    beside = replace(world.broker, partner="two", clock_offset_seconds=3_600, lag_model="seconds")
+    return replace(world, beside=beside, is_named=is_named)
+
+
 _SEEDS = (101, 102, 103)
 WORLDS: Mapping[str, World] = MappingProxyType(
     {
@@ -68,6 +77,8 @@ WORLDS: Mapping[str, World] = MappingProxyType(
         "20,000, half of the lags of seconds": _world(20_000, _SEEDS, lag_model="mixture"),
         "20,000, sent on the hour": _world(20_000, _SEEDS, lag_model="seconds", sent_every_seconds=3_600),
         "20,000, cut to minutes": _world(20_000, _SEEDS, lag_model="mixture", rounds_to_seconds=60),
+        "20,000, two partners in one file, named": _with_two_partners(20_000, _SEEDS, is_named=True),
+        "20,000, two partners in one file": _with_two_partners(20_000, _SEEDS, is_named=False),
         "200,000": _world(200_000, (101, 102)),
         "200,000, dense": _world(200_000, (101, 102), a_day=10 * _A_DAY),
     }
@@ -86,7 +97,7 @@ class Quality:
 
 def quality(world: World, seed: int) -> Quality:
     """Train a model on the world of a seed, match, and return the quality against the truth."""
-    connection, truth = open_world(world.site, world.broker, seed)
+    connection, truth = open_world(world.site, world.broker, seed, world.beside, is_named=world.is_named)
     with connection:
         model = fit(connection, _DATA)
         match(connection, _DATA, model)

@@ -135,17 +135,25 @@ EVALUATION = Evaluation(
 
 
 def open_world(
-    world: ConversionsWorld, broker: BrokerWorld, seed: int
+    world: ConversionsWorld, broker: BrokerWorld, seed: int, beside: BrokerWorld | None = None, *, is_named: bool = True
 ) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:
-    """Return a connection with `conversions` and `broker_rows`, and the truth: broker_row_id, conversion_id or null."""
-    sample = sample_of(world, [broker], seed)
-    files = {file.dataset: file.rows for file in sample.files}
-    site, broker_rows = files["conversions"].drop_duplicates("id"), files["broker_rows"]
+    """Return a connection with `conversions` and `broker_rows`, and the truth: broker_row_id, conversion_id or null.
+
+    beside: a second broker with rows in the same file. is_named: whether each row names its broker as the partner;
+    otherwise all are of one.
+    """
+    brokers = [broker] if beside is None else [broker, beside]
+    sample = sample_of(world, brokers, seed)
+    site = next(file.rows for file in sample.files if file.dataset == "conversions").drop_duplicates("id")
+    of_brokers = zip(brokers, (file.rows for file in sample.files if file.dataset == "broker_rows"), strict=True)
+    broker_rows = pd.concat(
+        [rows.assign(partner=each.partner if is_named else "one") for each, rows in of_brokers], ignore_index=True
+    )
     spellings = pd.concat([site["country_name"], broker_rows["country_residency"], broker_rows["ip_country"]])
     countries = canonicalise(spellings.dropna().unique().tolist()).set_index("spelling")["country_iso2"]
     truth = pd.DataFrame(
         {
-            "broker_row_id": [f"row {number:07d}" for number in sample.truth["broker_rows"]["broker_source_row"]],
+            "broker_row_id": [f"row {number:07d}" for number in range(1, len(broker_rows) + 1)],
             "conversion_id": sample.truth["broker_rows"]["conversion_id"].astype("Int64"),
         }
     )
@@ -164,7 +172,7 @@ def open_world(
         "created_at::timestamp as created_at from site"
     )
     connection.execute(
-        "create table broker_rows as select broker_row_id, 'one' as partner, "
+        "create table broker_rows as select broker_row_id, partner, "
         "make_timestamp(timestamp::bigint * 1000000) as broker_at, residency::varchar as residency_iso2, "
         "ip::varchar as ip_iso2 from broker_file"
     )

@@ -2,11 +2,13 @@
 
 A business that closes at night looks like a feed that died, every night again. What tells the two apart is repetition:
 at the same time of earlier days, or of the same weekday, nothing was approved either. Minutes of a short incident are
-no evidence: an outage over the opening does not teach that the business opens later.
+no evidence: an outage over the opening does not teach that the business opens later. Those of most days are: a pause at
+midday is an incident until it has repeated.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -36,9 +38,12 @@ _LEAST_LEFT_OF_ONE_WEEKDAY = 180
 _EARLY_MINUTES, _LATE_MINUTES = 15, 5
 _FEW_DAYS, _EARLY_MINUTES_OF_FEW_DAYS, _LATE_MINUTES_OF_FEW_DAYS = 4, 45, 15
 _REACH = 240
-_UNSURE_REACH = 180
+_LARGEST_DEVIATION = 180
+_FEWEST_WEEKS = 3
+_INNER_QUANTILE = 0.9
 _LARGEST_DIFFERENCE_OF_NEW_HOURS = 20
 _LONGEST_INCIDENT = 240
+_FEWEST_THAT_REPEAT = 3
 _SPREADS = 1.5
 
 
@@ -57,9 +62,11 @@ class ClosingTimes:
         self.incidents: list[tuple[int, int]] = []
         self._incident_since: int | None = None
         self._silent_since: int | None = None
+        self._resumed_at: int | None = None
         self._last: int | None = None
         self._usual = np.zeros(2)
         self._mask: np.ndarray = np.zeros(0, dtype=bool)
+        self._may_open_from: np.ndarray = self._mask
         self._mask_from = 0
 
     def update(self, minute: int, approved: np.ndarray, incident_since: int | None) -> None:
@@ -102,6 +109,7 @@ class ClosingTimes:
 
     def _end_silence(self, end: int) -> None:
         start, self._silent_since = self._silent_since, None
+        self._resumed_at = end
         if start is None or end - start < _SHORTEST_MINUTES:
             return
         if (end - start) * self.usual_per_minute < _LEAST_EXPECTED:
@@ -113,7 +121,10 @@ class ClosingTimes:
         self._mask = self._mask[:0]
 
     def is_closed(self, minute: int) -> bool:
-        """Return whether the business is expected to be closed in a minute, counted from 1970."""
+        """Return whether the business is expected to be closed in a minute, counted from 1970.
+
+        Around the opening it is no longer, once approvals have resumed.
+        """
         local = self.hours.to_local(minute)
         is_open = self.hours.is_open(local)
         if is_open is not None:
@@ -123,9 +134,15 @@ class ClosingTimes:
         place = local - self._mask_from
         if not 0 <= place < len(self._mask):
             self._mask_from = local - local % 60
-            self._mask = self._closed_minutes(self._mask_from, self._mask_from + 60)
+            self._mask, self._may_open_from = self._closed_minutes(self._mask_from, self._mask_from + 60)
             place = local - self._mask_from
-        return bool(self._mask[place])
+        return bool(self._mask[place]) and not self._has_opened(int(self._may_open_from[place]))
+
+    def _has_opened(self, from_local: int) -> bool:
+        """Return whether approvals have resumed since this local minute and go on; -1: the business is not to open."""
+        if from_local < 0 or self._resumed_at is None or self._silent_since is not None:
+            return False
+        return self.hours.to_local(self._resumed_at) >= from_local
 
     def to_json(self) -> dict[str, object]:
         """Return the state, ready for `json.dumps`."""
@@ -136,6 +153,7 @@ class ClosingTimes:
             "incidents": self.incidents,
             "incident_since": self._incident_since,
             "silent_since": self._silent_since,
+            "resumed_at": self._resumed_at,
             "last": self._last,
             "usual": self._usual.tolist(),
         }
@@ -149,11 +167,14 @@ class ClosingTimes:
         found.gaps = [(start, end) for start, end in state["gaps"]]
         found.incidents = [(start, end) for start, end in state["incidents"]]
         found._incident_since = state["incident_since"]
+        found._resumed_at = state.get("resumed_at")  # a former version has none
         found._silent_since, found._usual = state["silent_since"], np.array(state["usual"])
         return found
 
-    def _closed_minutes(self, first: int, until: int) -> np.ndarray:
-        """Return for each local minute from `first` whether the business is expected to be closed."""
+    def _closed_minutes(self, first: int, until: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each local minute from `first` whether the business is expected to be closed, and since when it
+        may have opened, -1 where it is not to open.
+        """
         low, high = first - _REACH, until + _REACH
         to_local = self.hours.to_local
         spans = [(to_local(start), to_local(end)) for start, end in self.silences]
@@ -167,17 +188,22 @@ class ClosingTimes:
         is_new &= (is_known & ~is_silent)[_DAYS_BACK.index(9)]
         for edge in (start, end):
             is_new &= np.abs(edge[0] - edge[1] - MINUTES_PER_DAY) <= _LARGEST_DIFFERENCE_OF_NEW_HOURS
-        is_known &= ~_covered(incidents, low, high)
+        is_incident = _covered(incidents, low, high)
+        days_with = is_incident[_RECENT].sum(axis=0)
+        repeats = (days_with >= _FEWEST_THAT_REPEAT) & (2 * days_with > is_known[_RECENT].sum(axis=0))
+        is_known &= ~is_incident | repeats
         is_silent &= is_known
         days_known, days_silent = is_known[_RECENT].sum(axis=0), is_silent[_RECENT].sum(axis=0)
         there = np.arange(low, high) - MINUTES_PER_DAY * np.array(_DAYS_BACK)[:, None]
         closed = is_new | _usually_closed(is_silent, is_known, length, end - there, (days_known, days_silent))
-        # Outages only prolong a silence: how much the hours vary is seen at its inner side.
-        is_unsure = (2 * days_silent > days_known) & (days_silent < days_known)
         is_few = days_known < _FEW_DAYS
         early = np.where(is_few, _EARLY_MINUTES_OF_FEW_DAYS, _EARLY_MINUTES)
         late = np.where(is_few, _LATE_MINUTES_OF_FEW_DAYS, _LATE_MINUTES)
-        return _with_margins(closed, is_unsure, early, late)[_REACH:-_REACH]
+        # Where data begins or is missing, a silence may have begun before or ended after.
+        begins = np.array([start for start, _ in spans])[~_is_near(spans, 0, [end for _, end in unknown])]
+        ends = np.array([end for _, end in spans])[~_is_near(spans, 1, [start for start, _ in unknown])]
+        masks = _with_margins(closed, low, (begins, ends), early, late)
+        return masks[0][_REACH:-_REACH], masks[1][_REACH:-_REACH]
 
 
 _OF_SPANS = (lambda start, end: end - start, lambda start, _: start, lambda _, end: end)
@@ -199,6 +225,12 @@ def _covered(spans: Sequence[tuple[int, int]], low: int, high: int) -> np.ndarra
     return _values(spans, low, high, lambda *_: 1.0) > 0
 
 
+def _is_near(spans: Sequence[tuple[int, int]], side: int, limits: Sequence[int]) -> np.ndarray:
+    """Return whether the start (0) or end (1) of each span is within a window of one of the limits."""
+    edges = np.array(spans)[:, side, None]
+    return (np.abs(edges - np.array(limits, dtype=np.int64)) <= _WINDOW_MINUTES).any(axis=1)
+
+
 def _usually_closed(
     is_silent: np.ndarray, is_known: np.ndarray, length: np.ndarray, left: np.ndarray, counts: tuple[np.ndarray, ...]
 ) -> np.ndarray:
@@ -216,23 +248,49 @@ def _usually_closed(
     return of_days | of_weekday | is_silent[week_ago] & (weeks_known == 1) & is_long
 
 
-def _with_margins(closed: np.ndarray, is_unsure: np.ndarray, early: np.ndarray, late: np.ndarray) -> np.ndarray:
-    """Close earlier and open later by some minutes, and by more where earlier days differ."""
-    result = closed.copy()
+def _with_margins(
+    closed: np.ndarray, low: int, edges: tuple[np.ndarray, np.ndarray], early: np.ndarray, late: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Close earlier and open later by some minutes, and by more where hours vary; return also since when it may open.
+
+    low: the local minute of the first. edges: the starts of silences, and their ends.
+    """
+    result, may_open_from = closed.copy(), np.full(len(closed), -1)
     changes = np.flatnonzero(np.diff(closed.astype(np.int8)))
+    closed_since = 0
     for edge in (changes + 1).tolist():
         if closed[edge]:
-            more = _more_minutes(is_unsure[edge : edge + _UNSURE_REACH])
+            closed_since = edge
+            more = _more_minutes(low + edge - edges[0])
             result[max(edge - early[edge] - more, 0) : edge] = True
         else:
-            more = _more_minutes(is_unsure[max(edge - _UNSURE_REACH, 0) : edge][::-1])
-            result[edge : edge + late[edge] + more] = True
-    return result
+            until = edge + late[edge] + _more_minutes(edges[1] - low - edge)
+            result[edge:until] = True
+            from_edge = max(edge - _LARGEST_DEVIATION, (closed_since + edge) // 2)
+            may_open_from[from_edge:until] = low + from_edge
+    return result, may_open_from
 
 
-def _more_minutes(is_unsure: np.ndarray) -> int:
-    """Return the minutes to add where hours vary, from the unsure minutes next to an edge.
+def _more_minutes(outward: np.ndarray) -> int:
+    """Return the minutes to add to the silence at an edge, from how the edges of earlier days vary about their middle.
 
-    If all are unsure, some days are unlike the others, and hours do not vary.
+    outward: minutes, whole days included, by which the edges of other silences are on the outer side of this one. The
+    middle is that of the weekday after three weeks, so that weekdays may differ. Outages only prolong a silence: how
+    much the hours vary is seen at the inner side.
     """
-    return 0 if is_unsure.all() else round(_SPREADS * int(is_unsure.argmin()))
+    days = np.rint(outward / MINUTES_PER_DAY).astype(int)
+    outward = outward - days * MINUTES_PER_DAY
+    is_alike = np.abs(outward) <= _LARGEST_DEVIATION
+    outward, weekday = outward[is_alike], days[is_alike] % 7
+    if not len(outward):
+        return 0
+    middle = np.full(7, np.median(outward))
+    for one in np.flatnonzero(np.bincount(weekday, minlength=7) >= _FEWEST_WEEKS):
+        middle[one] = np.median(outward[weekday == one])
+    inward = middle[weekday] - outward
+    inner = np.sort(inward[inward >= 0])
+    place = math.ceil(_INNER_QUANTILE * (len(inner) - 1))
+    # One day unlike all others is no sign of hours that vary.
+    spread = min(inner[place], 2 * inner[place - 1]) if place else 0.0
+    few = 1 + 2 / len(inner)  # a few days show only a part of how hours vary
+    return max(round(float(middle[0] + _SPREADS * few * spread)), 0)

@@ -12,6 +12,7 @@ from quintet.promotions.identity import (
     NEAREST,
     STRONG,
     Numbering,
+    agent_numbers,
     hashed,
     identity_keys,
     number_of,
@@ -97,11 +98,7 @@ def members_of(accounts: Accounts, population: Population, number: Numbering = n
         early_use=np.where(
             np.isfinite(accounts.use_lag_days), accounts.use_lag_days <= population.early_use_days, np.nan
         ),
-        agent=np.fromiter(
-            (0 if agent is None else number((agent,)) for (agent,) in rows_of(accounts.fields["user_agent"])),
-            dtype=np.int64,
-            count=len(accounts),
-        ),
+        agent=agent_numbers(accounts),
         agent_share=np.fromiter(
             (population.agent_share_of(agent) for (agent,) in rows_of(accounts.fields["user_agent"])),
             dtype=float,

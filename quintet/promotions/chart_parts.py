@@ -11,12 +11,14 @@ KINDS = {
     "email": "e-mail",
     "phone": "phone",
     "phone_block": "phone block",
+    "phone_range": "phone range",
     "ip": "IP address",
     "subnet": "network",
     "ring_place": "place of a ring",
     "mailbox_stem": "numbered mailboxes",
     "mail_domain": "mail domain",
     "code_burst": "code and days",
+    "code_agent": "code and user agent",
 }
 NO_ROWS = "No user or usage has been loaded yet. Drop files into the inboxes of promotions and run `make run`."
 

@@ -39,6 +39,7 @@ _FIELD_KINDS = (
     Kind("email", 3.0),
     Kind("phone", 3.0),
     Kind("phone_block", 1.6),
+    Kind("phone_range", 0.6, 12),
     Kind("ip", 1.4, 50),
     Kind("subnet", 0.8, 50),
     Kind("ring_place", 3.0),
@@ -47,11 +48,11 @@ _FIELD_KINDS = (
 )
 """In the order of `_keys_of_fields`."""
 
-KINDS = (*_FIELD_KINDS, Kind("code_burst", 1.0, 12))
+KINDS = (*_FIELD_KINDS, Kind("code_burst", 1.0, 12), Kind("code_agent", 1.2, 12))
 NEAREST = 30
 """Of a strong key with more sharers: half of these before, half of these after an account in time are its pairs."""
 KIND_NAMES = tuple(kind.name for kind in KINDS)
-CODE_BURST = len(_FIELD_KINDS)
+CODE_BURST, CODE_AGENT = len(_FIELD_KINDS), len(_FIELD_KINDS) + 1
 
 STRONG = tuple(number for number, kind in enumerate(KINDS) if kind.most_sharers is None)
 
@@ -224,16 +225,21 @@ def _ipv6_nets(text: str) -> tuple[str | None, str | None]:
 
 
 def keys_of_account(
-    fields: Sequence[str | None], codes: Iterable[str], created_at_s: float, rules: KeyRules
+    fields: Sequence[str | None], codes: Iterable[str], created_at_s: float, agent: int, rules: KeyRules
 ) -> Iterator[tuple[int, str]]:
-    """Return the keys of an account, with indices in `KINDS`. fields: by `ID_FIELDS`; created_at_s may be NaN."""
+    """Return the keys of an account, with indices in `KINDS`.
+
+    fields: by `ID_FIELDS`. created_at_s may be NaN. agent: as `agent_number` returns it.
+    """
     for kind, key in enumerate(_keys_of_fields(fields, rules)):
         if key is not None and f"{KIND_NAMES[kind]} {key}" not in rules.common:
             yield kind, key
-    if math.isfinite(created_at_s):
-        for code in codes:
+    for code in codes:
+        if math.isfinite(created_at_s):
             for key in _code_bursts(code, created_at_s):
                 yield CODE_BURST, key
+        if agent:
+            yield CODE_AGENT, _code_agent(code, agent)
 
 
 def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str | None, ...]:
@@ -248,6 +254,7 @@ def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str 
         digits,
         # A block of a hundred consecutive numbers, often bought together.
         None if digits is None else digits[:-2],
+        None if digits is None else digits[:-3],
         line,
         net,
         _ring_place(line, net, rules.ring_places) if rules.ring_places else None,
@@ -279,6 +286,24 @@ def _code_bursts(code: str, created_at_s: float) -> tuple[str, str]:
     )
 
 
+def agent_number(user_agent: str | None) -> int:
+    """Return 64 bits that identify a user agent, in every process; 0 if it is unknown."""
+    if user_agent is None:
+        return 0
+    return int.from_bytes(blake2b(user_agent.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def agent_numbers(accounts: Accounts) -> np.ndarray:
+    """Return `agent_number` of all accounts."""
+    agents = rows_of(accounts.fields["user_agent"])
+    return np.fromiter((agent_number(agent) for (agent,) in agents), dtype=np.int64, count=len(accounts))
+
+
+def _code_agent(code: str, agent: int) -> str:
+    """Return a code with the user agent: a tool or a phone that is reset has both in common with itself."""
+    return f"{code}|{agent:x}"
+
+
 def identity_keys(accounts: Accounts, rules: KeyRules) -> Keys:
     """Return `keys_of_account` of all accounts."""
     fields = rows_of(*(accounts.fields[name] for name in ID_FIELDS))
@@ -290,10 +315,18 @@ def identity_keys(accounts: Accounts, rules: KeyRules) -> Keys:
     known = np.flatnonzero(is_known)
     codes = compress((code for (code,) in rows_of(accounts.code)), is_known.tolist())
     bursts = column_of(chain.from_iterable(map(_code_bursts, codes, at_s[known].tolist())))
+    agent = agent_numbers(accounts)[accounts.code_row]
+    with_agent = np.flatnonzero(agent)
+    codes = compress((code for (code,) in rows_of(accounts.code)), (agent != 0).tolist())
+    of_agents = column_of(map(_code_agent, codes, agent[with_agent].tolist()))
     keys = Keys(
-        np.concatenate([row, np.repeat(accounts.code_row[known], 2)]),
-        np.concatenate([kind, np.full(len(bursts), CODE_BURST)]).astype(np.uint8),
-        pa.concat_arrays([of_fields.filter(has_key), bursts]),
+        np.concatenate([row, np.repeat(accounts.code_row[known], 2), accounts.code_row[with_agent]]),
+        np.concatenate(
+            [kind, np.full(len(bursts), CODE_BURST), np.full(len(of_agents), CODE_AGENT)],
+            dtype=np.uint8,
+            casting="unsafe",
+        ),
+        pa.concat_arrays([of_fields.filter(has_key), bursts, of_agents]),
     )
     return without_common(keys, rules.common)
 

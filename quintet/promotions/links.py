@@ -12,7 +12,7 @@ from scipy.special import betainc
 from quintet.ml.statistics import others_within
 from quintet.promotions.identity import KIND_NAMES, KINDS, MOST_COUNTED
 from quintet.promotions.names import are_strangers, similarity
-from quintet.promotions.profile import Population
+from quintet.promotions.profile import CODE_RARITY_ORDERS, Population
 
 LINK_FROM = 2.8
 """The weight from which two accounts count as one person's."""
@@ -25,10 +25,16 @@ _FEW_LINKS = 500
 _LONGEST_BURST_SECONDS = 2 * 86_400
 _BURST_OF_SPAN = 1 / 200
 _CLOSE_POINTS, _CODE_POINTS, _NAME_POINTS = 2.0, 0.8, 0.8
-_BURST_MEANING = 1.5
+_CODE_MEANING = 1.5
+_PAIR = 2
 _DEVICE, _MAIL_DOMAIN = KIND_NAMES.index("device"), KIND_NAMES.index("mail_domain")
 _EXPLAIN_DOMAIN = [KIND_NAMES.index(name) for name in ("email", "mailbox_stem", "ip", "subnet")]
-_CODE_BURST = KIND_NAMES.index("code_burst")
+_PHONE_RANGE = KIND_NAMES.index("phone_range")
+_EXPLAIN_RANGE = [KIND_NAMES.index(name) for name in ("phone_block", "ip", "subnet", "mail_domain")]
+_CODE_AGENT = KIND_NAMES.index("code_agent")
+_OF_CODES = [KIND_NAMES.index("code_burst"), _CODE_AGENT]
+_BY_CHANCE = [_PHONE_RANGE, _CODE_AGENT]
+_IS_OF_CODES = np.isin(np.arange(len(KINDS)), _OF_CODES)
 _KIND_PLACES = np.arange(len(KINDS))
 _MOST_SURPRISE = 4.0
 _MOST_OF_ONE_DEVICE = 4.0
@@ -111,10 +117,11 @@ class Pairs:
 def points_by_sharers(population: Population) -> np.ndarray:
     """Return by kind and number of sharers the least weight that a pair gets for a shared key; 0 for none.
 
-    It is none for a mail domain, which counts only where no address or mailbox explains it.
+    It is none for a mail domain and a range of numbers, which count only where nothing narrower explains them, and for
+    a code with the user agent, which counts only where both are rare.
     """
     points = _points(population)
-    points[_MAIL_DOMAIN] = 0.0
+    points[[_MAIL_DOMAIN, _PHONE_RANGE, _CODE_AGENT]] = 0.0
     return points
 
 
@@ -127,13 +134,17 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
 
     The weight is the sum of the points of the shared kinds, scaled by how unusual sharing is in the population; points
     of soft kinds are divided by one plus the doublings of sharers beyond two. Sign-ups close in time, a rare common
-    code and similar names add to it. Pairs that share only a code and its days are close and share a code by
+    code and similar names add to it. Pairs that share only a code, with its days or the user agent, share it by
     definition, so these count only as far as such sharing is unusual.
     """
     points = _points(population)[_KIND_PLACES, np.minimum(pairs.sharers, MOST_COUNTED).astype(np.intp)]
-    # Colleagues have a domain and an address in common, and one mailbox or its stem has one domain.
+    # Colleagues have a domain, an address and a telephone system in common; one mailbox or its stem has one domain.
     points[:, _MAIL_DOMAIN] *= ~pairs.sharers[:, _EXPLAIN_DOMAIN].any(axis=1)
+    points[:, _PHONE_RANGE] *= ~pairs.sharers[:, _EXPLAIN_RANGE].any(axis=1)
     shared_code = _rarest_shared_code(pairs, members)
+    is_of_code = (pairs.sharers[:, _OF_CODES] > 0).astype(float)
+    is_of_code[:, 1] *= _unlikely_to_share(pairs, shared_code, members, population)
+    points[:, _CODE_AGENT] *= is_of_code[:, 1]
     alike = similarity(members.name[pairs.a], members.name[pairs.b])
     is_nameless = members.name == ""
     if is_nameless.any():
@@ -144,9 +155,20 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
         + _CODE_POINTS * shared_code
         + _NAME_POINTS * np.fmin(np.fmax((alike - 0.9) / 0.1, 0), 1)
     )
-    is_burst_alone = pairs.sharers.sum(axis=1) == pairs.sharers[:, _CODE_BURST]
-    of_burst_alone = min(1.0, float(population.sharing_meaning[_CODE_BURST, 2]) * _BURST_MEANING)
-    return points.sum(axis=1) + together * np.where(is_burst_alone, of_burst_alone, 1.0), shared_code
+    is_code_alone = ~pairs.sharers[:, ~_IS_OF_CODES].any(axis=1)
+    meaning = (population.sharing_meaning[_OF_CODES, _PAIR] * is_of_code).max(axis=1)
+    of_code_alone = np.minimum(1.0, meaning * _CODE_MEANING)
+    return points.sum(axis=1) + together * np.where(is_code_alone, of_code_alone, 1.0), shared_code
+
+
+def _unlikely_to_share(pairs: Pairs, shared_code: np.ndarray, members: Members, population: Population) -> np.ndarray:
+    """Return 1 for pairs whose code and user agent a hundredth of an account has by chance, falling to 0 for one.
+
+    It is 0 for those with one device, which has one user agent.
+    """
+    agent_share = members.agent_share[pairs.a]
+    expected = np.log10(max(population.accounts, 1)) - CODE_RARITY_ORDERS * shared_code + np.log10(agent_share)
+    return np.where(pairs.sharers[:, _DEVICE] > 0, 0.0, np.clip(-expected / 2, 0.0, 1.0))
 
 
 def _closeness(apart_s: np.ndarray, span_seconds: float) -> np.ndarray:
@@ -219,7 +241,8 @@ def link_evidence(
 
     size: by member the size of its component, where not all members of it are given.
 
-    <kind>_shared: binary logarithm of the number of sharers, 0 for none, 1 for two. best_pair, next_pair: weights of
+    <kind>_shared: binary logarithm of the number of sharers, 0 for none, 1 for two; of a phone range, and a code with
+    the user agent, of those beyond chance. best_pair, next_pair: weights of
     the two heaviest pairs; strong_pair: how far next_pair is above what one public device explains. cluster_size:
     binary logarithm of the size of the component. same_code, burst: natural logarithm of one plus the other accounts of
     the cluster that used one of its codes, or that signed up within `burst_seconds`. Others: see `_agreement`.
@@ -229,7 +252,13 @@ def link_evidence(
         return {name: np.zeros(count) for name in LINK_EVIDENCE}
     row = np.concatenate([pairs.a, pairs.b])
     most = np.ones((count, len(SHARED_EVIDENCE)))
-    np.maximum.at(most, row, np.concatenate([pairs.sharers, pairs.sharers]))
+    sharers = pairs.sharers.copy()
+    # Chance makes pairs of many people; what more than two share is scaled by how unusual sharing is.
+    others = np.maximum(sharers[:, _BY_CHANCE] - _PAIR, 0) * population.sharing_meaning[_BY_CHANCE, _PAIR]
+    others[:, 0] *= ~pairs.sharers[:, _EXPLAIN_RANGE].any(axis=1)
+    others[:, 1] *= _unlikely_to_share(pairs, shared_code, members, population)
+    sharers[:, _BY_CHANCE] = 1 + others
+    np.maximum.at(most, row, np.concatenate([sharers, sharers]))
     evidence = dict(zip(SHARED_EVIDENCE, np.log2(most).T, strict=True))
     weights = np.concatenate([weight, weight])
     heaviest = np.concatenate([weights[np.lexsort((-weights, row))], np.zeros(2)])

@@ -15,7 +15,7 @@ from quintet.promotions.identity import KIND_NAMES, STRONG
 from quintet.promotions.links import LINK_EVIDENCE, LINK_FROM, NEAR_FROM
 from quintet.promotions.profile import Commonness, Population, Range
 
-METHOD = "6"
+METHOD = "7"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
 
 SCORECARD = "scorecard"
@@ -35,19 +35,21 @@ SCORECARD_POINTS = {
     "email_shared": 0.2,
     "phone_shared": 0.2,
     "phone_block_shared": 0.7,
+    "phone_range_shared": 0.7,
     "ring_place_shared": 0.2,
-    "mailbox_stem_shared": 0.4,
+    "mailbox_stem_shared": 0.3,
+    "code_agent_shared": 5.0,
     "next_pair": 0.4,
-    "strong_pair": 2.5,
+    "strong_pair": 2.0,
     "cluster_size": 0.3,
     "same_code": 0.9,
     "burst": 1.0,
     "unverified_phones": 1.0,
     "unverified_emails": 0.8,
     "early_uses": 1.2,
-    "same_agent": 1.2,
-    "same_form": 0.7,
-    "same_birthday": 2.0,
+    "same_agent": 1.0,
+    "same_form": 0.5,
+    "same_birthday": 3.0,
 }
 """Log-odds. One very rare trait leads to a review (62%), except a new e-mail domain, which many honest people have. Two
 linked accounts mean little, since honest people share a device or an address too; a second strong link, more accounts,
@@ -75,7 +77,8 @@ _IS_LINK = np.isin(EVIDENCE, LINK_EVIDENCE)
 _CLUSTER_SIZE, _EMAIL_SHARED = EVIDENCE.index("cluster_size"), EVIDENCE.index("email_shared")
 _BEST_PAIR = EVIDENCE.index("best_pair")
 _PERSONAL_SHARED = [
-    EVIDENCE.index(f"{KIND_NAMES[kind]}_shared") for kind in (*STRONG, KIND_NAMES.index("mailbox_stem"))
+    *(EVIDENCE.index(f"{KIND_NAMES[kind]}_shared") for kind in STRONG),
+    *(EVIDENCE.index(f"{name}_shared") for name in ("mailbox_stem", "phone_range", "code_agent")),
 ]
 _HABITS = [EVIDENCE.index(name) for name in ("unverified_phones", "unverified_emails", "early_uses")]
 

@@ -224,7 +224,7 @@ class OnlineIndex:
     def _add_uses(self, row: int, usages: Sequence[Usage]) -> None:
         known = self._entry(row)
         at = None if np.isnan(known.created_at_s) else dt.datetime.fromtimestamp(known.created_at_s, dt.UTC)
-        used = self._entry_of(SignUp(known.user_id, at), usages)
+        used = self._entry_of(SignUp(known.user_id, at), usages, known.agent)
         is_new = ~np.isin(used.code, known.code)
         new_keys = [(kind, key) for kind, key in zip(used.kind, used.key, strict=True) if key not in set(known.key)]
         early_use = float(np.fmax(known.early_use, used.early_use))
@@ -273,8 +273,8 @@ class OnlineIndex:
         added = self._added.get(row)
         return Stored(self._columns, row) if added is None else Added(*added)
 
-    def _entry_of(self, sign_up: SignUp, usages: Sequence[Usage]) -> Added:
-        return self._entries_of(accounts_as_given([(sign_up, self._as_listed(usages))]))[0]
+    def _entry_of(self, sign_up: SignUp, usages: Sequence[Usage], known_agent: int = 0) -> Added:
+        return self._entries_of(accounts_as_given([(sign_up, self._as_listed(usages))]), known_agent)[0]
 
     def _as_listed(self, usages: Sequence[Usage]) -> list[Usage]:
         """Return the uses with the codes in the case of the population's, where these do not tell cases apart."""
@@ -286,7 +286,8 @@ class OnlineIndex:
         code = code_of(promo_code)
         return self._code_by_folded.get(code.upper(), code)
 
-    def _entries_of(self, accounts: Accounts) -> list[Added]:
+    def _entries_of(self, accounts: Accounts, known_agent: int = 0) -> list[Added]:
+        """Return the accounts; known_agent: number of the user agent where they name none."""
         members, rules = members_of(accounts, self.model.population), self.model.population.key_rules
         codes, start = [code for (code,) in rows_of(accounts.code)], accounts.code_start.tolist()
         rows = rows_of(accounts.fields["user_id"], *(accounts.fields[name] for name in ID_FIELDS))
@@ -295,7 +296,9 @@ class OnlineIndex:
             own_codes, created_at_s = slice(start[at], start[at + 1]), float(members.created_at_s[at])
             keys = [
                 (kind, number_of((key, kind)))
-                for kind, key in keys_of_account(fields, codes[own_codes], created_at_s, rules)
+                for kind, key in keys_of_account(
+                    fields, codes[own_codes], created_at_s, int(members.agent[at]) or known_agent, rules
+                )
             ]
             kind, key = zip(*keys, strict=True) if keys else ((), ())
             entries.append(

@@ -27,6 +27,8 @@ _LOW, _HIGH = 0.01, 0.99
 _LEAST_MEANING = 0.2
 _EARLY = 0.2
 _LEAST_SHARE = 1e-3
+CODE_RARITY_ORDERS = 3
+"""The decimal orders from a code that everybody uses to the rarest that is told apart."""
 _SHAPES = str.maketrans(dict.fromkeys(digits, "9") | dict.fromkeys(ascii_lowercase, "a"))
 
 
@@ -209,7 +211,7 @@ class Population:
     def code_rarity(self, promo_code: str) -> float:
         """Return 0 for a code that everybody uses, 1 for one with a thousandth of the uses or less."""
         share = self.code_share.get(promo_code, 1 / (1 + self.accounts))
-        return min(max(-math.log10(max(share, _LEAST_SHARE)) / 3, 0.0), 1.0)
+        return min(max(-math.log10(max(share, _LEAST_SHARE)) / CODE_RARITY_ORDERS, 0.0), 1.0)
 
     @cached_property
     def sharing_meaning(self) -> np.ndarray:

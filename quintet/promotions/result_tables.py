@@ -103,7 +103,11 @@ _SHARED_KEYS = """
     select
         user_id,
         kind,
-        case when kind = 'code_burst' then regexp_replace(key, '\\|[ab]\\|-?[0-9]+$', '') else key end as key,
+        case kind
+            when 'code_burst' then regexp_replace(key, '\\|[ab]\\|-?[0-9]+$', '')
+            when 'code_agent' then regexp_replace(key, '\\|-?[0-9a-f]+$', '')
+            else key
+        end as key,
         max(sharers) as sharers
     from own_key
     join shared_key using (kind, key)

@@ -31,7 +31,7 @@ _LARGEST_FAMILY, _FEWEST_IN_PLACE, _MOST_HERE = 6, 3, 0.85
 _PAIR, _FEWEST_PAIRS = 2, 20
 _DEVICE, _ADDRESS, _NETWORK = (KIND_NAMES.index(name) for name in ("device", "ip", "subnet"))
 _PLACES = (_ADDRESS, _NETWORK)
-_OF_PROVIDERS = tuple(KIND_NAMES.index(name) for name in ("mailbox_stem", "mail_domain"))
+_OF_PROVIDERS = tuple(KIND_NAMES.index(name) for name in ("mailbox_stem", "mail_domain", "phone_range"))
 _PERSONAL = tuple(KIND_NAMES.index(name) for name in ("device", "email", "phone"))
 
 

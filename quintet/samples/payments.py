@@ -54,9 +54,9 @@ class PaymentsWorld:
     chance.
     size: traffic as a multiple of the usual. growth_per_day: its daily growth. weekend_share: of Saturdays and Sundays.
     pay_days: days, counted from 0, with twice the traffic. promotions: hours with three times the traffic, on average
-    one in two days. opens, closes: hours in which there are rows, a few minutes more or less; rest_days: weekdays
-    (Monday is 0) without any. Where the business closes, an outage of each week begins at night and lasts over the
-    opening.
+    one in two days. opens, closes: hours in which there are rows, earlier or later by `hours_vary_minutes` (a standard
+    deviation); pause: hours in between without any, which vary as much; rest_days: weekdays (Monday is 0) without any.
+    Where the business closes, an outage of each week begins at night and lasts over the opening.
     """
 
     first_day: date = date(2024, 1, 1)
@@ -75,6 +75,8 @@ class PaymentsWorld:
     promotions: bool = False
     opens: float = 0.0
     closes: float = 24.0
+    hours_vary_minutes: float = 3.0
+    pause: tuple[float, float] | None = None
     rest_days: tuple[int, ...] = ()
 
 
@@ -108,11 +110,12 @@ def _trade(world: PaymentsWorld, rates: np.ndarray, rng: np.random.Generator) ->
             length = int(rng.integers(60, 120))
             factor[start : start + length] *= 1 + 2 * np.minimum(1, np.arange(length) / 15)
     rates *= factor[:, None]
-    opens, closes = (
-        np.rint(60 * hour + rng.normal(0, 3, world.days))[day] if 0 < hour < 24 else 60 * hour
-        for hour in (world.opens, world.closes)
+    opens, closes, *pause = (
+        np.rint(60 * hour + rng.normal(0, world.hours_vary_minutes, world.days))[day] if 0 < hour < 24 else 60 * hour
+        for hour in (world.opens, world.closes, *(world.pause or ()))
     )
-    return (minute_of_day >= opens) & (minute_of_day < closes) & ~np.isin(weekday, world.rest_days)
+    is_open = (minute_of_day >= opens) & (minute_of_day < closes) & ~np.isin(weekday, world.rest_days)
+    return is_open & ~((minute_of_day >= pause[0]) & (minute_of_day < pause[1])) if pause else is_open
 
 
 def _outages_over_opening(is_open: np.ndarray, days: int, rng: np.random.Generator) -> list[tuple]:
@@ -309,9 +312,15 @@ WORLDS: Mapping[str, PaymentsWorld] = MappingProxyType(
         "closes at night": replace(_FOUR_WEEKS, opens=8, closes=22),
         "closes at night and on Sundays": replace(_FOUR_WEEKS, opens=9, closes=20.5, rest_days=(6,)),
         "rests on weekends": replace(_FOUR_WEEKS, opens=7, closes=19, rest_days=(5, 6)),
+        "keeps irregular hours": replace(_FOUR_WEEKS, opens=8, closes=22, hours_vary_minutes=30),
+        "pauses at midday": replace(_FOUR_WEEKS, opens=9, closes=21, pause=(13.5, 16), hours_vary_minutes=15),
+        "opens two days a week": replace(
+            _FOUR_WEEKS, opens=8, closes=15, rest_days=(0, 1, 3, 4, 6), incidents_per_day=8
+        ),
         "has quiet weekends": replace(_FOUR_WEEKS, weekend_share=0.25),
         "grows from nothing": replace(_FOUR_WEEKS, size=0.02, growth_per_day=1.15),
         "grows slowly": replace(_FOUR_WEEKS, growth_per_day=1.03),
+        "triples in a month": replace(_FOUR_WEEKS, opens=8, closes=22, growth_per_day=1.04),
         "has pay days": replace(_FOUR_WEEKS, pay_days=(0, 14, 15, 27)),
         "runs promotions": replace(_FOUR_WEEKS, promotions=True),
         "has a few payments a minute": replace(_FOUR_WEEKS, size=0.02),

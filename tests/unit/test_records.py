@@ -146,7 +146,7 @@ def test_a_figure_that_the_code_does_not_have_is_found() -> None:
 
 
 def test_each_kind_of_key_has_the_limit_of_the_record() -> None:
-    assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[0]} == {"code_burst"}
+    assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[0]} == {"code_burst", "code_agent", "phone_range"}
     assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[1]} == {
         "ip",
         "subnet",

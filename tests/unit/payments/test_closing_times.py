@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from quintet.payments import closing_times as closing_times_module
 from quintet.payments.closing_times import ClosingTimes
 from quintet.payments.detector import Detector
 from quintet.payments.incidents import FEED, VOLUME, WITHDRAWN, Incident, to_datetime, to_minute
@@ -109,6 +110,36 @@ def test_irregular_hours_are_given_room_and_regular_ones_little():
     assert 15 <= len(closed_hours(closing_times(14, irregular), 14, minutes)) <= 75
 
 
+def test_hours_that_varied_weeks_ago_are_given_room_though_the_last_week_was_regular():
+    varied = np.random.default_rng(5).integers(-50, 51, 40)
+    varied[21:] = 0
+    settled = lambda number: 8 * 60 + varied[number // DAY] <= number % DAY < 22 * 60  # noqa: E731
+
+    assert 30 <= len(closed_hours(closing_times(28, settled), 28, range(8 * 60, 10 * 60))) <= 90
+    assert len(closed_hours(closing_times(28, by_day), 28, range(8 * 60, 10 * 60))) <= 5
+
+
+@pytest.mark.parametrize("weeks", [closing_times_module._FEWEST_WEEKS, 99])
+def test_a_weekday_with_its_own_hours_does_not_make_the_others_vary(weeks: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(closing_times_module, "_FEWEST_WEEKS", weeks)
+    late_fridays = lambda number: 8 * 60 <= number % DAY < (24 if number // DAY % 7 == 4 else 22) * 60  # noqa: E731
+    closed = closed_hours(closing_times(28, late_fridays), 28, range(18 * 60, 22 * 60))
+
+    assert (len(closed) <= 20) == (weeks < 99)
+
+
+@pytest.mark.parametrize("opens", [7 * 60 + 20, 23 * 60])
+def test_a_business_that_has_opened_early_is_open_though_it_may_open_later(opens: int):
+    varied = np.random.default_rng(5).integers(-50, 51, 40)
+
+    def is_open(number: int) -> bool:
+        day, minute = divmod(number, DAY)
+        return (8 * 60 + varied[day] if day < 14 else opens) <= minute < 22 * 60
+
+    found = closing_times(14 + 8 / 24, is_open)
+    assert found.is_closed(MONDAY + 14 * DAY + 8 * 60 + 15) == (opens > 8 * 60)
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Sydney"])
 def test_hours_follow_the_clocks_of_the_zone(zone: str):
     def is_open(number: int) -> bool:
@@ -199,6 +230,16 @@ def test_an_outage_over_the_opening_does_not_hide_the_next_one():
     found = observe(detector, 3 * DAY, 5 * DAY, late)
 
     assert [to_minute(one.detected_at) - MONDAY <= opens[day] + 20 for day, one in enumerate(found)] == [True, True]
+
+
+@pytest.mark.parametrize("fewest", [closing_times_module._FEWEST_THAT_REPEAT, 99])
+def test_a_pause_at_midday_is_an_incident_until_it_has_repeated(fewest: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(closing_times_module, "_FEWEST_THAT_REPEAT", fewest)
+    paused = lambda number: by_day(number) and not 13 * 60 <= number % DAY < 15 * 60  # noqa: E731
+    found = observe(Detector(), 0, 7 * DAY, paused)
+    at_midday = [to_minute(one.started_at) // DAY for one in found if one.started_at.hour == 13]
+
+    assert (len(at_midday) <= 3) == (fewest < 99)
 
 
 def test_a_business_that_stays_open_longer_raises_nothing():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,6 +16,7 @@ from quintet.promotions.identity import (
     KINDS,
     KeyRules,
     address_keys,
+    agent_number,
     canonical_email,
     device_key,
     hashed,
@@ -106,7 +109,7 @@ def test_batch_and_single_accounts_have_the_same_stems():
     one = {"user_id": "u", "email": "Ring.Leader+x@b.com", "first_name": "Ana", "last_name": "Ruiz"}
     fields = (None, "Ring.Leader+x@b.com", None, None, "Ana", "Ruiz")
 
-    by_account = [(KINDS[kind].name, key) for kind, key in keys_of_account(fields, (), float("nan"), KeyRules())]
+    by_account = [(KINDS[kind].name, key) for kind, key in keys_of_account(fields, (), float("nan"), 0, KeyRules())]
     assert by_account == [
         ("email", "ring.leader@b.com"),
         ("mailbox_stem", "ringleader@b.com"),
@@ -116,12 +119,27 @@ def test_batch_and_single_accounts_have_the_same_stems():
     assert [(row["kind"], row["key"]) for row in in_batch] == by_account
 
 
+def test_batch_and_single_accounts_have_the_same_keys_of_codes():
+    one = {"user_id": "u", "created_at": "2024-01-01", "user_agent": "script/1.0"}
+    batch = identity_key_table(accounts(one, usages=[("u", "A", "2024-01-02"), ("u", "B", "2024-01-02")]), KeyRules())
+    at_s, agent = datetime(2024, 1, 1, tzinfo=UTC).timestamp(), agent_number("script/1.0")
+
+    def of_account(agent: int) -> set[tuple[str, str]]:
+        keys = keys_of_account((None,) * 6, ("A", "B"), at_s, agent, KeyRules())
+        return {(KIND_NAMES[kind], key) for kind, key in keys}
+
+    assert {(row["kind"], row["key"]) for row in batch.to_pylist()} == of_account(agent)
+    assert {kind for kind, _ in of_account(agent)} == {"code_burst", "code_agent"}
+    assert {kind for kind, _ in of_account(agent_number(None))} == {"code_burst"}
+    assert of_account(agent) != of_account(agent_number("script/1.1"))
+
+
 def test_a_common_value_is_dropped_from_batch_and_single_accounts():
     rules = KeyRules(common=frozenset({"device web"}))
     one = {"user_id": "u", "device_id": "Web", "email": "a@b.c"}
 
     assert [row["kind"] for row in identity_key_table(accounts(one), rules).to_pylist()] == ["email", "mail_domain"]
-    kinds = [KIND_NAMES[kind] for kind, _ in keys_of_account(("Web", "a@b.c", None, None), (), float("nan"), rules)]
+    kinds = [KIND_NAMES[kind] for kind, _ in keys_of_account(("Web", "a@b.c", None, None), (), np.nan, 0, rules)]
     assert kinds == ["email", "mail_domain"]
 
 
@@ -201,10 +219,10 @@ def test_equal_texts_have_equal_numbers_in_any_column_and_kinds_differ():
 )
 def test_characters_that_nobody_sees_make_no_other_key(typed: tuple[str, ...]):
     plain = ("Ab-12", "jane@example.com", "+1 505 123 4567", "8.8.8.8")
-    keys = set(keys_of_account(typed, (), np.nan, HOME))
-    assert keys == set(keys_of_account(plain, (), np.nan, HOME))
-    assert len(keys) == 7
-    assert keys != set(keys_of_account(("Ab-13", *typed[1:]), (), np.nan, HOME))
+    keys = set(keys_of_account(typed, (), np.nan, 0, HOME))
+    assert keys == set(keys_of_account(plain, (), np.nan, 0, HOME))
+    assert len(keys) == 8
+    assert keys != set(keys_of_account(("Ab-13", *typed[1:]), (), np.nan, 0, HOME))
     assert usual_country([typed[2]] * 3) == ("1", 11)
 
 

@@ -358,3 +358,36 @@ def test_the_order_in_which_pairs_are_found_changes_no_digit():
     for _ in range(5):
         for name, column in columns(chance.permutation(len(weights))).items():
             np.testing.assert_array_equal(column, first[name], name)
+
+
+PHONES = [{"user_id": f"w{number:03}", "user_agent": f"phone {number % 20}"} for number in range(200)]
+
+
+def test_a_rare_user_agent_with_a_rare_code_is_a_weak_link_and_a_common_one_is_none():
+    def both(agent: str, code: str, *others: str) -> float:
+        used = [(user, code, "2023-02-01") for user in ("a", "b", *others)]
+        return weight(A | {"user_agent": agent}, LATER | {"user_agent": agent}, *PHONES, usages=used)
+
+    campaign = [one["user_id"] for one in PHONES]
+    assert 0 < both("script", "X") < LINK_FROM
+    assert both("phone 7", "X", *campaign[:9]) < both("script", "X")
+    assert both("phone 7", "X", *campaign[:100]) == 0
+    one, other = A | {"user_agent": "script"}, LATER | {"user_agent": "other"}
+    assert weight(one, other, *PHONES, usages=[("a", "X", "2023-02-01"), ("b", "X", "2023-02-01")]) == 0
+
+
+def test_one_device_with_a_code_is_not_counted_again_for_its_user_agent():
+    rows = A | {"user_agent": "script", "device_id": "one"}, LATER | {"user_agent": "script", "device_id": "one"}
+    others = A | {"device_id": "one"}, LATER | {"device_id": "one"}
+    used = [(user, "X", "2023-02-01") for user in ("a", "b")]
+
+    assert weight(*rows, *PHONES, usages=used) == weight(*others, *PHONES, usages=used)
+
+
+def test_numbers_of_one_range_are_a_weaker_link_than_those_of_one_block():
+    def numbers(one: str, other: str) -> float:
+        return weight(A | {"phone": one}, LATER | {"phone": other})
+
+    of_block, of_range = numbers("+15051234567", "+15051234589"), numbers("+15051234567", "+15051234989")
+    assert 0 < of_range < of_block
+    assert numbers("+15051234567", "+15051239989") == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,3 +63,17 @@ def test_clients_with_a_higher_risk_pay_back_less_often(book: LoanBook) -> None:
     assert share[True] > 2 * share[False]
     expected = np.average(ended["default_probability"])
     assert ended["status"].eq("overdue").mean() == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_riskier", "is_larger"),
+    [({}, False, False), ({"risk_later": 0.8}, True, False), ({"amount_later": 1.0}, True, True)],
+)
+def test_a_book_drifts_from_a_day_on(changes: dict[str, float], is_riskier: bool, is_larger: bool) -> None:
+    book = make_book(replace(_WORLD, clients=4_000, drifts_days=180, **changes), 3)  # type: ignore[arg-type]  # by name
+    is_later = book.loan["created_on"] >= pd.Timestamp(_WORLD.as_of) - pd.Timedelta(days=180)
+    risk = book.truth["default_probability"].groupby(is_later).mean()
+    amount = book.loan["amount"].groupby(is_later).median()
+
+    assert (risk[True] > 1.3 * risk[False]) == is_riskier
+    assert (amount[True] > 1.5 * amount[False]) == is_larger

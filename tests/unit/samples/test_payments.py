@@ -228,8 +228,12 @@ def test_a_business_of_another_kind_has_rows_only_while_it_is_open(name: str):
     minutes, truth = transaction_minutes(world, 3)
     at = minutes["minute_at"]
     hour, is_rest = at.dt.hour + at.dt.minute / 60, at.dt.dayofweek.isin(world.rest_days)
-    is_closed = is_rest | (hour < world.opens - 0.5) | (hour >= world.closes + 0.5)
-    is_open = ~is_rest & hour.between(world.opens + 0.5, world.closes - 0.5)
+    most = max(0.5, 4 * world.hours_vary_minutes / 60)
+    is_closed = is_rest | (hour < world.opens - most) | (hour >= world.closes + most)
+    is_open = ~is_rest & hour.between(world.opens + most, world.closes - most)
+    if world.pause is not None:
+        begins, ends = world.pause
+        is_closed |= hour.between(begins + most, ends - most)
 
     assert not minutes.loc[is_closed, "count"].any()
     assert minutes.loc[is_open & (hour >= 8), "count"].any()
