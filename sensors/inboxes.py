@@ -111,7 +111,7 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         paths: Paths,
         clock: Clock,
     ) -> dg.SensorResult | dg.SkipReason:
-        mapped = inboxes.mapped(dataset)
+        mapped = inboxes.mapped(dataset) if inboxes.files(dataset.name) else dataset  # an empty inbox opens no store
         settled = settled_files(context, dataset.name, inboxes, clock, mapped.mapping.digest)
         if isinstance(settled, dg.SkipReason):
             return settled

@@ -48,7 +48,7 @@ def test_training_again_with_a_confirmed_label_uses_it_over_that_of_the_file_and
     assert np.isnan(before["score_psi"])
     assert 0 <= after["score_psi"] < 0.1
     assert (before["labels_of_people"], after["labels_of_people"]) == (0, 1)
-    assert np.isnan(before["decisions_changed"])
+    assert pd.isna(before["decisions_changed"])
     assert 0 <= after["decisions_changed"] < len(people().users)
     assert after["version_before"] == first
     assert (before["labelled_abusers"], after["labelled_abusers"]) == (people().abusers, people().abusers + 1)
