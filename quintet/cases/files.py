@@ -32,7 +32,7 @@ _MOST_SPELLINGS = 50
 _MOST_VALUES = 100
 
 _UNREAD = """
-    select dataset, batch_id, file, message, titles, lacking, round(bytes / coalesce((
+    select dataset, batch_id, file, message, titles, round(bytes / coalesce((
         select sum(bytes) / nullif(sum(rows), 0) from marts.ops_batches as batch
         where batch.dataset = unread.dataset and status = 'loaded'
     ), ?))::bigint
@@ -117,7 +117,7 @@ def _in_build(
     """Return the files of the inboxes that could not be read, and those that were loaded without some rows."""
     mapped, value = file_mappings.active(sources.store), row_value(sources.settings)
     found = []
-    for name, batch_id, file, message, titles, _, rows in marts.execute(
+    for name, batch_id, file, message, titles, rows in marts.execute(
         _UNREAD, [_BYTES_OF_A_ROW, list(datasets)]
     ).fetchall():
         shape = shape_of(map(fold_header, titles)) if titles else ""
@@ -180,7 +180,8 @@ def _titles(
     found = []
     taken: set[str] = set()
     for column in sorted((name for name in dataset.columns if name not in known), key=lambda name: name not in groups):
-        ranked = sorted(unknown, key=lambda title: (-_likeness(dataset, column, title, unknown[title]), title))
+        likeness = _likeness(dataset, column, unknown)
+        ranked = sorted(unknown, key=lambda title: (-likeness[title], title))
         free = [title for title in ranked if title not in taken]
         suggested = free[0] if column in groups and free else ""
         taken |= {suggested}
@@ -189,19 +190,27 @@ def _titles(
     return found
 
 
-def _likeness(dataset: Dataset, column: str, title: str, values: Sequence[str]) -> float:
-    """Return how likely a title stands for a column: by its letters, and by how many of its values fit the contract."""
+def _likeness(dataset: Dataset, column: str, titles: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Return how likely each title stands for a column: by its letters, and by the share of its values that fit.
+
+    titles: with the values below each. The contract is asked once for the values of all titles.
+    """
     names = [name for name, of in dataset.aliases.items() if of == column]
-    alike = max(difflib.SequenceMatcher(None, fold_header(title), name).ratio() for name in names)
-    return alike + _share_that_fits(dataset, column, [value for value in values if value])
-
-
-def _share_that_fits(dataset: Dataset, column: str, values: Sequence[str]) -> float:
+    values = pd.DataFrame(
+        [(title, value) for title, below in titles.items() for value in below if value],
+        columns=["title", "value"],
+        dtype="str",
+    )
+    fits = pd.Series(0.0, index=list(titles))
     checks = dataset.schema.columns[column].checks
-    if not values or not checks:
-        return 0.0
-    holds = pd.concat([check(pd.Series(values, dtype="str")).check_output for check in checks], axis=1).all(axis=1)
-    return float(holds.mean())
+    if len(values) and checks:
+        holds = pd.concat([check(values["value"]).check_output for check in checks], axis=1).all(axis=1)
+        fits = holds.groupby(values["title"]).mean().reindex(list(titles), fill_value=0.0)
+    return {
+        title: float(fits[title])
+        + max(difflib.SequenceMatcher(None, fold_header(title), name).ratio() for name in names)
+        for title in titles
+    }
 
 
 def _spellings(dataset: Dataset, marts: duckdb.DuckDBPyConnection, batch_id: str) -> list[Choice]:
