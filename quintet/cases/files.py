@@ -87,7 +87,7 @@ def file_kind(
             Option(
                 MAP,
                 "Map and load",
-                "The next build reads this file, and later ones of the same shape, with what you choose below.",
+                "The next build reads this file, and later ones of the same shape, with what you choose here.",
                 "a",
                 takes_choices=True,
             ),

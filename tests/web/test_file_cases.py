@@ -83,25 +83,23 @@ def test_a_program_finds_what_can_be_mapped_and_maps_it_once(client: TestClient)
     assert columns == {"state_b": "status", "n": "count"}
 
 
-@pytest.mark.parametrize(
-    ("given", "problem"),
-    [
-        ({"verdict": "map"}, "needs choices"),
-        ({"verdict": "map", "choices": {"count": "n"}}, "nothing for status"),
-        ({"verdict": "map", "choices": {"count": "n", "status": "n"}}, "more than once"),
-        ({"verdict": "map", "choices": {"count": "no such title", "status": "n"}}, "it must be one of"),
-        ({"verdict": "map", "choices": {"no_column": "n"}}, "cannot be chosen here"),
-        ({"verdict": "close"}, "needs a reason"),
-        ({"verdict": "close", "reason": "no use", "choices": {"count": "n"}}, "takes no choices"),
-    ],
+UNFIT: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"verdict": "map"}, "needs choices"),
+    ({"verdict": "map", "choices": {"count": "n"}}, "nothing for status"),
+    ({"verdict": "map", "choices": {"count": "n", "status": "n"}}, "more than once"),
+    ({"verdict": "map", "choices": {"count": "no such title", "status": "n"}}, "it must be one of"),
+    ({"verdict": "map", "choices": {"no_column": "n"}}, "cannot be chosen here"),
+    ({"verdict": "close"}, "needs a reason"),
+    ({"verdict": "close", "reason": "no use", "choices": {"count": "n"}}, "takes no choices"),
 )
-def test_a_verdict_that_does_not_fit_is_refused_and_changes_nothing(
-    client: TestClient, given: dict[str, Any], problem: str
-) -> None:
-    answer = decide(client, **given)
 
-    assert (answer.status_code, problem in answer.json()["detail"]) == (422, True), answer.text
-    assert case(client)["state"] == "open"
+
+def test_a_verdict_that_does_not_fit_is_refused_and_changes_nothing(client: TestClient) -> None:
+    for given, problem in UNFIT:
+        answer = decide(client, **given)
+
+        assert (answer.status_code, problem in answer.json()["detail"]) == (422, True), answer.text
+        assert case(client)["state"] == "open"
 
 
 def test_the_page_shows_header_and_rows_and_its_form_maps_them(client: TestClient) -> None:

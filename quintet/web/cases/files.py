@@ -14,8 +14,7 @@ from quintet.web.rendering import Table
 
 _MOST_SHOWN = 20
 _FILE = """
-    select file, format, bytes, loaded_rows, strftime(arrived_at, '%Y-%m-%d %H:%M')
-    from (select file, format, bytes, loaded as loaded_rows, arrived_at, dataset, batch_id from marts.ops_batches)
+    select file, bytes, loaded, strftime(arrived_at, '%Y-%m-%d %H:%M') from marts.ops_batches
     where dataset = ? and batch_id = ?
 """
 _BROKEN = (
@@ -33,11 +32,10 @@ def evidence(_: Request, case: Case, marts: duckdb.DuckDBPyConnection | None) ->
     rows = marts.execute(_FILE, [dataset, batch_id]).fetchall()
     if not rows:
         return Evidence(problem="The current snapshot does not have this file any more.")
-    ((file, kind, size, loaded, arrived),) = rows
+    ((file, size, loaded, arrived),) = rows
     facts = {
         "Inbox": dataset,
         "File": file,
-        "Format": kind or "cannot be read",
         "Size": f"{format_value(size, 'count')} bytes",
         "Arrived": f"{arrived} UTC",
     }
