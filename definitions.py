@@ -56,7 +56,10 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             online=str(settings.online),
         ),
         "inboxes": Inboxes(
-            raw=str(settings.raw), settle_seconds=settings.settle_seconds, limits=asdict(settings.inbox_limits)
+            raw=str(settings.raw),
+            settle_seconds=settings.settle_seconds,
+            limits=asdict(settings.inbox_limits),
+            online=str(settings.online),
         ),
         "postgres_extract": PostgresExtract(settings.postgres_url, settings.home / "landing"),
         "clock": Clock(),

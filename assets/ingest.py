@@ -12,10 +12,11 @@ from assets.facts import DAILY, check_result, column_schema, owners_of
 from assets.postgres_extract import SOURCE, SOURCED
 from quintet.code_version import code_version
 from quintet.domains import DATASETS
-from quintet.ingest.batches import Outcome, loaded_batches
+from quintet.ingest.batches import Outcome, batch_versions
 from quintet.ingest.checks import CheckOutcome, check_reconciliation, check_schema
 from quintet.ingest.contract import Dataset
 from quintet.ingest.load import load_files
+from quintet.ingest.unread import forget_read
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import POOL, Warehouse
@@ -45,6 +46,7 @@ LEDGER = [
     for table, description in {
         "batches": "Every file that was loaded or rejected, with its number of rows and its status.",
         "rejected_rows": "Every row that broke its contract, with the reason and its text.",
+        "unread_files": "Every file of an inbox that could not be loaded, with its header and first rows.",
     }.items()
 ]
 """Tables that all ingest assets write to."""
@@ -94,10 +96,12 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
     def ingest(
         context: dg.AssetExecutionContext, warehouse: Warehouse, inboxes: Inboxes, clock: Clock
     ) -> Iterator[dg.MaterializeResult]:
+        files = inboxes.files(dataset.name)
         with warehouse.get_connection() as connection:
-            outcomes = load_files(connection, dataset, inboxes.files(dataset.name), clock.now(), context.log.info)
+            outcomes = load_files(connection, inboxes.mapped(dataset), files, clock.now(), context.log.info)
+            forget_read(connection, dataset.name, [file.name for file in files])
             (rows,) = connection.execute(f"select count(*) from raw.{dataset.name}").fetchone() or (0,)
-            batches = [batch for name, batch in loaded_batches(connection) if name == dataset.name]
+            batches = batch_versions(connection, dataset.name)
             checks = [
                 check_result("schema", key, check_schema(connection, dataset)),
                 check_result("reconciliation", key, check_reconciliation(connection, dataset)),

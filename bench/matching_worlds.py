@@ -23,7 +23,7 @@ from quintet.samples.conversions_site import ConversionsWorld
 
 USUALLY = "10 minutes"
 
-_DATA = MatchInput("conversions", "broker_rows")
+DATA = MatchInput("conversions", "broker_rows")
 _A_DAY = 333
 _LEAST_PROBABILITY = 0.05
 
@@ -39,7 +39,10 @@ class World:
     is_named: bool = True
 
 
-def _world(conversions: int, seeds: Sequence[int], a_day: int = _A_DAY, bursts: int = 0, **changes: object) -> World:
+def flat_world(
+    conversions: int, seeds: Sequence[int], a_day: int = _A_DAY, bursts: int = 0, **changes: object
+) -> World:
+    """Return a world with lags of minutes and a clock that is two hours ahead. changes: of its broker."""
     days = conversions // a_day
     broker = BrokerWorld(
         opens_after_days=0,
@@ -59,7 +62,7 @@ def _world(conversions: int, seeds: Sequence[int], a_day: int = _A_DAY, bursts: 
 
 def _with_two_partners(conversions: int, seeds: Sequence[int], *, is_named: bool) -> World:
     """Return a world in which a second broker, an hour behind the first one's clock, registers as many."""
-    world = _world(conversions, seeds, lag_model="mixture", registration_share=0.45)
+    world = flat_world(conversions, seeds, lag_model="mixture", registration_share=0.45)
     beside = replace(world.broker, partner="two", clock_offset_seconds=3_600, lag_model="seconds")
     return replace(world, beside=beside, is_named=is_named)
 
@@ -67,20 +70,20 @@ def _with_two_partners(conversions: int, seeds: Sequence[int], *, is_named: bool
 _SEEDS = (101, 102, 103)
 WORLDS: Mapping[str, World] = MappingProxyType(
     {
-        "20,000": _world(20_000, _SEEDS),
-        "20,000, clock changes midway": _world(
+        "20,000": flat_world(20_000, _SEEDS),
+        "20,000, clock changes midway": flat_world(
             20_000, _SEEDS, clock_changes_after_days=30, changed_offset_seconds=3_600
         ),
-        "20,000, lag differs by country": _world(20_000, _SEEDS, lag_country_sigma=0.5),
-        "20,000, 40 bursts of bots": _world(20_000, _SEEDS, bursts=40),
-        "20,000, 20 outages of six hours": _world(20_000, _SEEDS, outages=20),
-        "20,000, half of the lags of seconds": _world(20_000, _SEEDS, lag_model="mixture"),
-        "20,000, sent on the hour": _world(20_000, _SEEDS, lag_model="seconds", sent_every_seconds=3_600),
-        "20,000, cut to minutes": _world(20_000, _SEEDS, lag_model="mixture", rounds_to_seconds=60),
+        "20,000, lag differs by country": flat_world(20_000, _SEEDS, lag_country_sigma=0.5),
+        "20,000, 40 bursts of bots": flat_world(20_000, _SEEDS, bursts=40),
+        "20,000, 20 outages of six hours": flat_world(20_000, _SEEDS, outages=20),
+        "20,000, half of the lags of seconds": flat_world(20_000, _SEEDS, lag_model="mixture"),
+        "20,000, sent on the hour": flat_world(20_000, _SEEDS, lag_model="seconds", sent_every_seconds=3_600),
+        "20,000, cut to minutes": flat_world(20_000, _SEEDS, lag_model="mixture", rounds_to_seconds=60),
         "20,000, two partners in one file, named": _with_two_partners(20_000, _SEEDS, is_named=True),
         "20,000, two partners in one file": _with_two_partners(20_000, _SEEDS, is_named=False),
-        "200,000": _world(200_000, (101, 102)),
-        "200,000, dense": _world(200_000, (101, 102), a_day=10 * _A_DAY),
+        "200,000": flat_world(200_000, (101, 102)),
+        "200,000, dense": flat_world(200_000, (101, 102), a_day=10 * _A_DAY),
     }
 )
 """The worlds of the decision record, by their names there."""
@@ -99,8 +102,8 @@ def quality(world: World, seed: int) -> Quality:
     """Train a model on the world of a seed, match, and return the quality against the truth."""
     connection, truth = open_world(world.site, world.broker, seed, world.beside, is_named=world.is_named)
     with connection:
-        model = fit(connection, _DATA)
-        match(connection, _DATA, model)
+        model = fit(connection, DATA)
+        match(connection, DATA, model)
         connection.register("truth", truth)
         no_placebo = duckdb.sql("select 0.0 as false_match_rate limit 0").df()
         summary = match_report(connection, model, no_placebo)["summary"].set_index("figure")["value"]
@@ -145,5 +148,5 @@ def measure(worlds: Mapping[str, World]) -> Iterator[Line]:
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, and return the exit status."""
     quick = options("matching_worlds", __doc__).parse_args(arguments).quick
-    worlds = {"4,000": _world(4_000, (101,))} if quick else WORLDS
+    worlds = {"4,000": flat_world(4_000, (101,))} if quick else WORLDS
     return print_lines("Matching of generated worlds", list(measure(worlds)))

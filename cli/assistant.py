@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0
 _MOST_CHARACTERS = 200_000  # of an answer; an assistant reads no more at once
-_NAMES = {"/v1/lending/decisions/{application_id}": "explain_loan_decision", "/v1/cases/{case_id}": "explain_case"}
+_NAMES = {
+    "/v1/lending/decisions/{application_id}": "explain_loan_decision",
+    "/v1/lending/applications/{application_id}/notice": "loan_rejection_notice",
+    "/v1/cases/{case_id}": "explain_case",
+}
 """Names that say more than their path."""
 
 

@@ -98,8 +98,8 @@ def _property(column: Mapping[str, Any], key: Sequence[str]) -> dict[str, Any]:
 
 def _typed(data_type: str) -> dict[str, Any]:
     """Return logical and physical type of a column."""
-    of_items = data_type.removesuffix("[]")
-    logical = _TYPES[re.sub(r"\(.*\)", "", of_items)]
-    if of_items != data_type:
-        return {"logicalType": "array", "physicalType": data_type, "items": {"logicalType": logical}}
-    return {"logicalType": logical, "physicalType": data_type}
+    if data_type.endswith("[]"):
+        of_items = _typed(data_type.removesuffix("[]"))
+        items = {name: value for name, value in of_items.items() if name != "physicalType"}
+        return {"logicalType": "array", "physicalType": data_type, "items": items}
+    return {"logicalType": _TYPES[re.sub(r"\(.*\)", "", data_type)], "physicalType": data_type}

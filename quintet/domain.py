@@ -174,6 +174,7 @@ class Domain:
     searched: the rows that are found by their id. row_policies: how its tables are split for keys that are bound.
     shared_files: returns the files that its service reads and a build or a person writes, by the name under which they
     are shared with services on other machines (`quintet.shared_files`).
+    row_value: what a row of a file costs that is not loaded, in currency, by the settings.
     rules: the module with the `GRAMMAR` of its rules, and `backtest_of` of a snapshot, the active rules, others and the
     time in Unix seconds; "" without rules.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
@@ -209,6 +210,7 @@ class Domain:
     searched: Sequence[Searched] = ()
     shared_files: Callable[[Settings], Mapping[str, Path]] = lambda _: {}
     row_policies: Sequence[RowPolicy] = ()
+    row_value: Callable[[Settings], float] = lambda _: 1.0
 
     @property
     def title(self) -> str:

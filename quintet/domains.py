@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from quintet.cases import file_mappings
 from quintet.cases import tables as case_tables
+from quintet.cases.drift import drift_kind
+from quintet.cases.files import file_kind
 from quintet.cases.kind import CaseKind
 from quintet.conversions.domain import CONVERSIONS
 from quintet.domain import Domain
@@ -34,6 +37,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 RECORDED: tuple[RecordedTable, ...] = (
     audit.RECORDED,
     case_tables.RECORDED,
+    file_mappings.RECORDED,
     *rules.RECORDED,
     *(table for domain in DOMAINS for table in domain.recorded),
 )
@@ -45,9 +49,18 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
 """The models that are trained, by domain."""
 
 CASE_KINDS: Mapping[tuple[str, str], CaseKind] = MappingProxyType(
-    {kind.key: kind for domain in DOMAINS for kind in domain.cases}
+    {
+        kind.key: kind
+        for domain in DOMAINS
+        for kind in (
+            *domain.cases,
+            file_kind(domain.name, domain.datasets, domain.other_inboxes, domain.row_value),
+            drift_kind(domain.name, domain.cases, domain.row_value),
+        )
+        if kind is not None
+    }
 )
-"""The kinds of cases, by domain and name."""
+"""The kinds of cases, by domain and name: those that it declares, its files, and drifts of its verdicts."""
 
 ROW_POLICIES: Mapping[str, RowPolicy] = MappingProxyType(
     {policy.kind: policy for domain in DOMAINS for policy in domain.row_policies}
@@ -70,6 +83,7 @@ MIGRATIONS: Migrations = MappingProxyType(
         CORE: CORE_MIGRATIONS,
         features.OWNER: features.MIGRATIONS,
         case_tables.OWNER: case_tables.MIGRATIONS,
+        file_mappings.OWNER: file_mappings.MIGRATIONS,
         rules.OWNER: rules.MIGRATIONS,
         **{domain.name: domain.migrations for domain in DOMAINS},
         **{owner: scripts for domain in DOMAINS for owner, scripts in domain.stores.items()},
@@ -81,6 +95,7 @@ MIGRATIONS: Migrations = MappingProxyType(
 RETENTION: tuple[Retention, ...] = (
     *CORE_RETENTION,
     *case_tables.RETENTION,
+    *file_mappings.RETENTION,
     *rules.RETENTION,
     *(one for domain in DOMAINS for one in domain.retention),
 )
@@ -96,6 +111,6 @@ def state_files() -> Mapping[str, Migrations]:
 
 def open_state_store(place: Place) -> StateStore:
     """Open the state store with the tables of every domain; a folder stands for the SQLite files in it."""
-    shared = {case_tables.OWNER: case_tables.MIGRATIONS, rules.OWNER: rules.MIGRATIONS}
+    shared = {one.OWNER: one.MIGRATIONS for one in (case_tables, file_mappings, rules)}
     own = {domain.name: domain.migrations for domain in DOMAINS if domain.migrations}
     return StateStore(place, migrations={**shared, **own})

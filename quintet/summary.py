@@ -13,6 +13,7 @@ from rich.text import Text
 from quintet.domain import Domain
 from quintet.domains import DOMAINS
 from quintet.ingest.inbox import list_inbox
+from quintet.ingest.mapping import Used
 from quintet.postgres_extract.extract import FILE_PREFIX
 from quintet.presentation.wording import counted
 from quintet.settings import Settings
@@ -62,6 +63,14 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
             {"dataset": name, "files": sorted(files)},
         ).fetchall()
         lines += [f"{name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]
+        mapped = snapshot.execute(
+            "select mapping, count(*), min(file) from marts.ops_batches where dataset = $dataset "
+            "and status = 'loaded' and mapping is not null and list_contains($files, file) group by all order by all",
+            {"dataset": name, "files": sorted(files)},
+        ).fetchall()
+        for mapping, count, file in mapped[:_MOST_SHOWN]:
+            words = " and ".join(Used.from_json(mapping).sentences())
+            lines.append(f"{name}: {counted(count, 'file')} read as people mapped them, such as {file}: {words}")
         doubtful = snapshot.execute(
             "select file, message from marts.ops_batches where dataset = $dataset and status = 'loaded' "
             "and format in ('csv', 'xlsx', 'parquet') and message is not null and list_contains($files, file) "

@@ -63,13 +63,16 @@ class Settled:
 
 
 def settled_files(
-    context: dg.SensorEvaluationContext, inbox: str, inboxes: Inboxes, clock: Clock
+    context: dg.SensorEvaluationContext, inbox: str, inboxes: Inboxes, clock: Clock, mapping: str = ""
 ) -> Settled | dg.SkipReason:
-    """Return the files of an inbox that has settled, and has changed or whose run failed; else a reason to skip."""
+    """Return the files of an inbox that has settled, and has changed or whose run failed; else a reason to skip.
+
+    mapping: the digest of what people have mapped in its files; a change of it is one of the inbox.
+    """
     if not context.cursor and is_building_first(context.instance):
         return dg.SkipReason("the first build loads every inbox")
     files = inboxes.files(inbox)
-    listing = listing_digest(files)
+    listing = listing_digest(files) + mapping
     seen = json.loads(context.cursor) if context.cursor else {}
     if not files or (seen.get("listing") == listing and not _is_to_repeat(context.instance, seen, clock.now())):
         return dg.SkipReason("the inbox is unchanged")
@@ -77,7 +80,7 @@ def settled_files(
     if 0 < unsettled <= _LONGEST_WAIT_SECONDS:
         clock.sleep(unsettled)
         files = inboxes.files(inbox)
-        listing = listing_digest(files)
+        listing = listing_digest(files) + mapping
     growing = [file.name for file in files if not is_settled(file, clock.now(), inboxes.settle_seconds)]
     if growing:
         return dg.SkipReason(f"still being written: {', '.join(growing[:5])}")
@@ -108,15 +111,16 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         paths: Paths,
         clock: Clock,
     ) -> dg.SensorResult | dg.SkipReason:
-        settled = settled_files(context, dataset.name, inboxes, clock)
+        mapped = inboxes.mapped(dataset) if inboxes.files(dataset.name) else dataset  # an empty inbox opens no store
+        settled = settled_files(context, dataset.name, inboxes, clock, mapped.mapping.digest)
         if isinstance(settled, dg.SkipReason):
             return settled
-        listed = compare_inbox(dataset, settled.files, paths.serving)
+        listed = compare_inbox(mapped, settled.files, paths.serving)
         seen = [inbox_event(dataset.name, listed.version)]
         if not listed.fresh:
             reason = "the snapshot has the content of every file"
             return dg.SensorResult(skip_reason=reason, cursor=settled.cursor(), asset_events=seen)
-        content = content_digest(dataset, listed.fresh)
+        content = content_digest(mapped, listed.fresh)
         tags = {"inbox": dataset.name}
         if is_first_build(context.instance, paths.serving):
             request = request_for(context, content, clock.now(), tags | FIRST_BUILD, job_name=EVERYTHING)

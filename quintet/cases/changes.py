@@ -81,20 +81,30 @@ def decide(
     reason: str,
     author: Author,
     settings: Settings,
+    choices: Mapping[str, str] | None = None,
 ) -> list[Case]:
     """Give one verdict on one or several cases, all or none, and let each act; return the cases.
 
-    versions: the id of each case, and its version as the person saw it. A case that has this verdict stays as it is.
+    versions: the id of each case, and its version as the person saw it. choices: what the verdict says besides; they
+    are written before its reason, and checked by the caller. A case that has this verdict stays as it is.
     Raises UnknownCaseError, ConflictError, UnusableVerdictError.
     """
     decided = []
+    chosen = choices or {}
+    why = ". ".join(filter(None, ["; ".join(f"{key}: {value}" for key, value in chosen.items()), reason]))
     with store.write() as connection:
         for case_id, version in versions:
             case = _found(connection, case_id)
             option = kinds[case.domain, case.kind].option(verdict)
+            if option.takes_choices != bool(chosen):
+                raise UnusableVerdictError(
+                    f"the verdict {option.label.lower()!r} {'needs' if option.takes_choices else 'takes no'} choices"
+                )
             if option.needs_reason and not reason:
                 raise UnusableVerdictError(f"the verdict {option.label.lower()!r} needs a reason; write why")
-            if _is_done(connection, case, author, "decided", verdict=verdict) or case.verdict == verdict:
+            if _is_done(connection, case, author, "decided", verdict=verdict) or (
+                case.verdict == verdict and (not chosen or case.reason == why)
+            ):
                 decided.append(case)
                 continue
             if case.verdict == WITHDRAWN:
@@ -102,12 +112,12 @@ def decide(
             _refuse_late(case, version)
             new = _next(
                 case, author, state=DECIDED, owner=case.owner or author.name, snoozed_until=None,
-                verdict=verdict, reason=reason or None,
+                verdict=verdict, reason=why or None,
             )  # fmt: skip
             decided.append(_written(connection, new, "decided", None, author))
             given = Decided(
                 case_id, new.version, case.subject_id, case.group_id, case.share, verdict, case.verdict, reason,
-                author.name, author.at, settings,
+                author.name, author.at, settings, chosen,
             )  # fmt: skip
             kinds[case.domain, case.kind].act(connection, given)
     return decided

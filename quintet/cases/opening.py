@@ -86,7 +86,11 @@ def _open(
     store: StateStore, kind: CaseKind, found: Sequence[Subject], known: Mapping[str, Case], now: dt.datetime
 ) -> Opened:
     new = [one for one in found if one.subject_id not in known]
-    again = [one for one in found if one.subject_id in known and known[one.subject_id].verdict == WITHDRAWN]
+    again = [
+        one
+        for one in found
+        if one.subject_id in known and known[one.subject_id].verdict in {WITHDRAWN, *one.reopened_after}
+    ]
     moved = [
         one
         for one in found

@@ -6,6 +6,7 @@ from quintet.conversions.cases import PAIR
 from quintet.conversions.contract import DATASETS
 from quintet.conversions.headline import headline
 from quintet.conversions.row_policy import PARTNER
+from quintet.conversions.settings import ConversionsSettings
 from quintet.domain import DataCheck, Domain, ReportFile
 from quintet.ml.life_cycle import ModelSpec
 from quintet.search import Searched
@@ -30,6 +31,7 @@ CONVERSIONS = Domain(
     recorded=verdicts.RECORDED,
     retention=verdicts.RETENTION,
     cases=(PAIR,),
+    row_value=lambda settings: settings.of(ConversionsSettings).conversion_value,
     model=MATCHING_MODEL,
     web=("quintet.web.routes.conversions", "quintet.web.pages.conversions", "quintet.web.pages.conversions_click"),
     assets=("assets.conversions", "assets.conversions_reports"),

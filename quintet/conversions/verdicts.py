@@ -10,6 +10,8 @@ from quintet.state.store import Connection
 
 LINK, NO_LINK = "link", "no_link"
 
+_AGAIN = " again"
+
 MIGRATIONS = (
     """
     create table if not exists pair_verdicts (
@@ -51,14 +53,25 @@ def subject_of(conversion_id: int, broker_row_id: str) -> str:
     return f"{conversion_id} {broker_row_id}"
 
 
+def second_look_of(subject_id: str) -> str:
+    """Return the subject of the second case about a pair, for another person than the first."""
+    return f"{subject_id}{_AGAIN}"
+
+
+def pair_of(subject_id: str) -> tuple[int, str]:
+    """Return the conversion and the broker row of a subject."""
+    conversion_id, _, broker_row_id = subject_id.removesuffix(_AGAIN).partition(" ")
+    return int(conversion_id), broker_row_id
+
+
 def act(connection: Connection, given: Decided) -> None:
     """Record a verdict on a pair, for the next matching to keep."""
-    conversion_id, _, broker_row_id = given.subject_id.partition(" ")
+    conversion_id, broker_row_id = pair_of(given.subject_id)
     connection.execute(
         "insert into pair_verdicts (conversion_id, broker_row_id, is_link, share, decided_at, decided_by) "
         "values (?, ?, ?, ?, ?, ?)",
         (
-            int(conversion_id),
+            conversion_id,
             broker_row_id,
             int(given.verdict == LINK),
             given.share,

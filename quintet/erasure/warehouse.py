@@ -88,6 +88,7 @@ def _erase_ingested(connection: duckdb.DuckDBPyConnection, person: Person, datas
             [REASON, dataset.name],
         ).fetchall()
         counts["ops.rejected_rows"] += named
+        counts["ops.unread_files"] += _erase_first_rows(connection, "ops.unread_files", dataset.name, texts)
         ((keys,),) = connection.execute(
             "update ops.source_rows set key = ? "
             "where dataset = ? and list_contains(from_json(key, '[\"varchar\"]'), ?)",
@@ -95,6 +96,15 @@ def _erase_ingested(connection: duckdb.DuckDBPyConnection, person: Person, datas
         ).fetchall()
         counts["ops.source_rows"] += keys
     return counts
+
+
+def _erase_first_rows(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, texts: Sequence[str]) -> int:
+    """Remove the first rows of the files that could not be loaded and name a person."""
+    is_named = " or ".join(f"contains(first_rows::varchar, {quote_literal(text)})" for text in texts)
+    ((named,),) = connection.execute(
+        f"update {table} set first_rows = [] where dataset = ? and ({is_named})", [dataset]
+    ).fetchall()
+    return int(named)
 
 
 def _texts_of(connection: duckdb.DuckDBPyConnection, dataset: Dataset, person: Person) -> list[str]:
@@ -174,6 +184,23 @@ def _own(connection: duckdb.DuckDBPyConnection) -> str:
     return str(own)
 
 
+def _erase_texts_of_snapshot(connection: duckdb.DuckDBPyConnection) -> None:
+    """Erase from the attached copy of a snapshot the texts of files that were erased from the warehouse."""
+    tables = connection.execute("select table_name from duckdb_tables() where database_name = 'erased'").fetchall()
+    if ("ops_rejected_rows",) in tables:
+        connection.execute(
+            "update erased.marts.ops_rejected_rows as copy set text = null, reason = $reason from ops.rejected_rows "
+            "as own where own.dataset = copy.dataset and own.batch_id = copy.batch_id "
+            "and own.source_row = copy.source_row and own.reason = $reason",
+            {"reason": REASON},
+        )
+    if ("ops_unread_files",) in tables:
+        connection.execute(
+            "update erased.marts.ops_unread_files as copy set first_rows = own.first_rows from ops.unread_files as own "
+            "where own.dataset = copy.dataset and own.batch_id = copy.batch_id"
+        )
+
+
 def _replace_snapshots(
     connection: duckdb.DuckDBPyConnection, serving: Path, person: Person, now: dt.datetime
 ) -> Counter[str]:
@@ -194,6 +221,7 @@ def _replace_snapshots(
     connection.execute(f"attach {quote_literal(str(scratch))} as erased")
     try:
         counts = _erase_rows(connection, "erased", person)
+        _erase_texts_of_snapshot(connection)
         connection.execute("update erased.marts.snapshot set snapshot_id = ?", [new_id])
         _copy_live_rows(connection, "erased", partial)
     finally:

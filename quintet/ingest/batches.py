@@ -20,6 +20,7 @@ class Outcome:
     status: `loaded`, `rejected`, `known` (the same content was loaded before, or is in the inbox under another name)
         or `changed` (it was written to while it was read; the next run loads it).
     rows = loaded + rejected; all zero unless loaded now.
+    mapping: what a person had mapped to read it, as `Used.to_json` writes it; of a rejected file, what was taken back.
     """
 
     dataset: str
@@ -30,6 +31,7 @@ class Outcome:
     rows: int = 0
     loaded: int = 0
     rejected: int = 0
+    mapping: str | None = None
 
 
 def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -37,6 +39,16 @@ def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str
     return connection.execute(
         "select dataset, batch_id from ops.batches where status = 'loaded' order by all"
     ).fetchall()
+
+
+def batch_versions(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
+    """Return a dataset's loaded batches in order, each with the mapping it was read with."""
+    rows = connection.execute(
+        "select concat_ws(' ', batch_id, mapping) from ops.batches where dataset = ? and status = 'loaded' "
+        "order by batch_id",
+        [dataset],
+    ).fetchall()
+    return [version for (version,) in rows]
 
 
 def loaded_contents(connection: duckdb.DuckDBPyConnection, dataset: str) -> set[str]:
@@ -120,6 +132,7 @@ def insert_batches(
             "message": pa.array([outcome.message for outcome in outcomes], pa.string()),
             "loaded_at": [now] * len(files),
             "modelled_at": pa.nulls(len(files), pa.timestamp("us")),
+            "mapping": pa.array([outcome.mapping for outcome in outcomes], pa.string()),
         }
     )
     connection.register("records_of_batches", records)

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from quintet.ingest.mapping import FileMapping, shape_of
 from quintet.warehouse.connect import connect_closed
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
@@ -98,6 +99,7 @@ def _column(
     aliases: Sequence[str],
     kind: str = "",
     is_money: bool = False,
+    values: Sequence[str] = (),
 ) -> pa.Column:
     return pa.Column(
         "str",
@@ -105,7 +107,7 @@ def _column(
         nullable=nullable,
         required=required,
         description=description,
-        metadata={"aliases": tuple(aliases), "kind": kind, "is_money": is_money},
+        metadata={"aliases": tuple(aliases), "kind": kind, "is_money": is_money, "values": tuple(values)},
     )
 
 
@@ -198,7 +200,7 @@ def boolean(
 ) -> pa.Column:
     """Return a column of TRUE or FALSE, in any case, or 1 or 0."""
     check = _check("contract.as_boolean({column}) is not null", "true or false", nullable=nullable)
-    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases, values=("TRUE", "FALSE"))
 
 
 def timestamp(
@@ -258,7 +260,7 @@ def one_of(
     """Return a column of codes from a closed list of capitals; blanks around a code and its case do not count."""
     listed = ", ".join(map(quote_literal, values))
     check = _check(f"contract.as_fixed_code({{column}}) in ({listed})", f"one of {', '.join(values)}")
-    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases, values=values)
 
 
 def text(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
@@ -277,6 +279,7 @@ class Dataset:
         the loader checks this; the schema cannot.
     day_from_name: whether rows without a date get their day from the file's name.
     persons: the columns with the id of a person, with the kind of person, such as `user`.
+    mapping: what a person has mapped in files that do not fit.
     """
 
     name: str
@@ -287,6 +290,7 @@ class Dataset:
     one_of_groups: tuple[tuple[str, ...], ...] = ()
     day_from_name: bool = False
     persons: Mapping[str, str] = field(default_factory=dict)
+    mapping: FileMapping = field(default_factory=FileMapping)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -300,6 +304,17 @@ class Dataset:
         for column, declared in self.schema.columns.items():
             names |= {fold_header(alias): column for alias in (declared.metadata or {}).get("aliases", ())}
         return names
+
+    def aliases_in(self, folded: Sequence[str]) -> Mapping[str, str]:
+        """Return the contract's column name by folded title, for a header with these folded titles."""
+        mapped = self.mapping.columns.get(shape_of(folded), {}) if self.mapping.columns else {}
+        return {**self.aliases, **mapped} if mapped else self.aliases
+
+    @cached_property
+    def categories(self) -> Mapping[str, Sequence[str]]:
+        """The known values of the columns that have a closed list of them."""
+        found = {name: (column.metadata or {}).get("values", ()) for name, column in self.schema.columns.items()}
+        return {name: values for name, values in found.items() if values}
 
     @cached_property
     def identifiers(self) -> frozenset[str]:

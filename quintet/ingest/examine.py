@@ -9,7 +9,7 @@ from quintet.ingest.content import format_of, read_content
 from quintet.ingest.contract import Dataset
 from quintet.ingest.files import Layout, read_layout
 from quintet.ingest.inbox import InboxFile
-from quintet.ingest.rejection import FileRejectedError
+from quintet.ingest.rejection import FileRejectedError, MissingColumnsError
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Examined:
     """A file with the hash of its content, and either its layout or the message that rejects it.
 
     text_bytes: the number of bytes of the file's cells and delimiters, header included.
+    titles, lacking: of a file that is rejected for its header, as in `MissingColumnsError`.
     """
 
     file: InboxFile
@@ -25,6 +26,8 @@ class Examined:
     layout: Layout | None
     message: str | None
     text_bytes: int = 0
+    titles: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 def examine(file: InboxFile, dataset: Dataset) -> Examined:
@@ -39,6 +42,8 @@ def examine(file: InboxFile, dataset: Dataset) -> Examined:
     try:
         layout = read_layout(file, content, dataset)
         return Examined(file, batch_id, content.sha256, layout, None, content.text_bytes)
+    except MissingColumnsError as error:
+        return Examined(file, batch_id, content.sha256, None, str(error), titles=error.titles, lacking=error.lacking)
     except FileRejectedError as error:
         return Examined(file, batch_id, content.sha256, None, str(error))
 

@@ -20,7 +20,8 @@ from quintet.ingest.archive import WorkbookTooLargeError
 from quintet.ingest.content import BLOCK_BYTES, Content, beyond, format_of, pattern_of, text_bytes
 from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.inbox import InboxFile
-from quintet.ingest.rejection import FileRejectedError
+from quintet.ingest.mapping import shape_of
+from quintet.ingest.rejection import FileRejectedError, MissingColumnsError
 from quintet.ingest.workbook import SheetRow
 from quintet.warehouse.connect import connect_to_files
 from quintet.warehouse.sql import quote_identifier, quote_literal
@@ -45,6 +46,7 @@ class Layout:
     types: the columns' original names and types (only for Parquet): files that differ in them are not read together.
     floats: the positions of columns of floats, and decimals the positions of decimals (only for Parquet).
     numeric: the positions of the contract's numbers.
+    shape: of the header, as `shape_of` returns it.
     has_sep_line: whether the header comes after a line such as `sep=;` (only for CSV).
     plain: whether the strict bulk reader may try it.
     """
@@ -59,6 +61,7 @@ class Layout:
     floats: tuple[int, ...] = ()
     decimals: tuple[int, ...] = ()
     numeric: tuple[int, ...] = ()
+    shape: str = ""
     has_sep_line: bool = False
     plain: bool = True
 
@@ -117,8 +120,13 @@ def _csv_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
             "of column names, then one line for each row."
         )
     headers = {delimiter: _first_record(head, delimiter) for delimiter in DELIMITERS}
-    aliases = dataset.aliases
-    delimiter = max(DELIMITERS, key=lambda one: sum(fold_header(name) in aliases for name in headers[one]))
+    folded = {one: [fold_header(name) for name in header] for one, header in headers.items()}
+    known = {one: len(set(names) & set(dataset.aliases_in(names))) for one, names in folded.items()}
+    # a header without a known name still has its columns, for a person to map
+    delimiter = max(
+        DELIMITERS,
+        key=lambda one: (known[one], 0 if any(known.values()) else len(folded[one]) * (len(folded[one]) > 1)),
+    )
     layout = _layout(file, headers[delimiter], dataset, "csv", encoding, delimiter, content)
     if not sep_line:
         return layout
@@ -262,7 +270,8 @@ def _layout(
         raise beyond(file.name, f"has {len(titles):,} columns; the limit is {file.limits.columns:,}", "COLUMNS")
     folded = [fold_header(title) for title in titles]
     repeated = sorted({title for title, fold in zip(titles, folded, strict=True) if folded.count(fold) > 1 and fold})
-    header = tuple(dataset.aliases.get(fold) for fold in folded)
+    aliases = dataset.aliases_in(folded)
+    header = tuple(aliases.get(fold) for fold in folded)
     doubled = sorted({name for name in header if name is not None and header.count(name) > 1})
     if repeated or doubled:
         raise FileRejectedError(
@@ -276,6 +285,7 @@ def _layout(
         encoding=encoding,
         delimiter=delimiter,
         numeric=tuple(index for index, name in enumerate(header) if name in dataset.numbers),
+        shape=shape_of(folded),
         header_bytes=text_bytes(delimiter.join(map(str, names)).encode()) if content else 0,
         plain=content is None or (content.is_utf8 and not content.needs_care),
     )
@@ -293,8 +303,10 @@ def _require_columns(file: InboxFile, titles: Sequence[str], header: Sequence[st
         if close:
             hints.append(f"rename '{unknown[close[0]]}' to '{name}'")
     shown = ", ".join(titles)[:300]
-    raise FileRejectedError(
+    raise MissingColumnsError(
+        tuple(titles),
+        tuple(lacking),
         f"{file.name} lacks the required column{'s' * (len(lacking) > 1)} {', '.join(lacking)}; its header (line 1) "
         f"reads: {shown}. {'Perhaps ' + ' and '.join(hints) + '. ' if hints else ''}Columns must be separated by a "
-        "comma, a semicolon, a tab or a vertical bar."
+        "comma, a semicolon, a tab or a vertical bar.",
     )

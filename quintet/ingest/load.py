@@ -7,7 +7,7 @@ nothing, and a second load finds the batch there.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -20,10 +20,12 @@ from quintet.ingest.doubt import Doubts
 from quintet.ingest.examine import Examined, examine, layout_of, path_of
 from quintet.ingest.files import Layout, damaged_parquet
 from quintet.ingest.inbox import InboxFile, still_as_listed
+from quintet.ingest.mapping import Used, spellings_sql, used_spellings
 from quintet.ingest.narrowed import quarantine_by_new_contract
 from quintet.ingest.quarantine import QUARANTINE, is_empty, quarantine_broken_rows
 from quintet.ingest.raw_tables import PROVENANCE, raw_table
 from quintet.ingest.rejection import FileRejectedError
+from quintet.ingest.reread import outdated_batches, unload, used_columns
 from quintet.ingest.staging import (
     TextLostError,
     extra_sql,
@@ -32,6 +34,7 @@ from quintet.ingest.staging import (
     stage_by_record,
     stage_in_bulk,
 )
+from quintet.ingest.unread import note_unread
 from quintet.warehouse.database import transaction
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
@@ -54,17 +57,19 @@ def load_files(
     """
     if narrowed := quarantine_by_new_contract(connection, dataset):
         report(f"{dataset.name}: {narrowed:,} rows loaded before break the contract of today and are quarantined")
+    listed = [examine(file, dataset) for file in files]
+    mapped_before = _unload_outdated(connection, dataset, listed, report)
     known = _known(connection, dataset)
     outcomes: list[Outcome] = []
     fresh: dict[str, Examined] = {}
-    for examined in (examine(file, dataset) for file in files):
+    for examined in listed:
         first_name = known.get(examined.batch_id) or _name(fresh.get(examined.batch_id))
         if first_name is not None:
             outcomes.append(_outcome(dataset, examined, "known", f"same content as {first_name}"))
         elif not still_as_listed(examined.file):
             outcomes.append(_changed(dataset, examined))
         elif examined.layout is None:
-            outcomes.append(_reject(connection, dataset, examined, now))
+            outcomes.append(_reject(connection, dataset, examined, now, mapped_before.get(examined.batch_id)))
         else:
             fresh[examined.batch_id] = examined
     done = 0
@@ -73,6 +78,23 @@ def load_files(
         done += len(group)
         report(f"{dataset.name}: {done:,} of {len(fresh):,} new files")
     return outcomes
+
+
+def _unload_outdated(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    listed: Sequence[Examined],
+    report: Callable[[str], None],
+) -> dict[str, str]:
+    """Remove what is to be read in another way now; return the mappings it was loaded with, by batch."""
+    outdated = outdated_batches(connection, dataset)
+    if not outdated:
+        return {}
+    here = {examined.batch_id for examined in listed if still_as_listed(examined.file)}
+    for batch_id, file in outdated.items():
+        again = "is read again" if batch_id in here else "stays as it is: drop it into the inbox to have it read again"
+        report(f"{dataset.name}: the mapping of {file} has changed; it {again}")
+    return unload(connection, dataset, outdated.keys() & here)
 
 
 def _name(examined: Examined | None) -> str | None:
@@ -95,9 +117,16 @@ def _changed(dataset: Dataset, examined: Examined) -> Outcome:
     return _outcome(dataset, examined, "changed", "was written to or removed while it was read; the next run loads it")
 
 
-def _reject(connection: duckdb.DuckDBPyConnection, dataset: Dataset, examined: Examined, now: dt.datetime) -> Outcome:
-    rejection = _outcome(dataset, examined, "rejected", examined.message)
+def _reject(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    examined: Examined,
+    now: dt.datetime,
+    mapped_before: str | None = None,
+) -> Outcome:
+    rejection = replace(_outcome(dataset, examined, "rejected", examined.message), mapping=mapped_before)
     insert_batches(connection, [examined], [rejection], now)
+    note_unread(connection, dataset.name, [examined])
     return rejection
 
 
@@ -179,8 +208,11 @@ def _load_transaction(
         with transaction(connection):
             connection.execute(QUARANTINE)
             staged = stage(connection, group)
+            used = _used(connection, dataset, group, staged)
+            staged = spellings_sql(dataset.mapping.spellings, layout_of(group[0]).present, staged)
             doubts = quarantine_broken_rows(connection, dataset, group, staged)
-            outcomes = _keep_staged_rows(connection, dataset, group, staged, doubts, now)
+            _keep_staged_rows(connection, dataset, group, staged)
+            outcomes = _record_batches(connection, dataset, group, doubts, used, now)
             connection.execute("drop table staged")
             if not all(still_as_listed(examined.file) for examined in group):
                 raise _FileChangedError
@@ -196,15 +228,22 @@ def _load_transaction(
     return outcomes
 
 
+def _used(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], staged: str
+) -> dict[str, str | None]:
+    """Return the mapping that each batch of the group has used, as JSON."""
+    layout = layout_of(group[0])
+    columns = used_columns(dataset, layout)
+    spellings = used_spellings(connection, dataset.mapping.spellings, layout.present, staged)
+    return {
+        one.batch_id: Used(columns.columns, spellings.get(one.batch_id, {}), columns.shape).to_json() for one in group
+    }
+
+
 def _keep_staged_rows(
-    connection: duckdb.DuckDBPyConnection,
-    dataset: Dataset,
-    group: list[Examined],
-    staged: str,
-    doubts: Doubts,
-    now: dt.datetime,
-) -> list[Outcome]:
-    """Copy the valid staged rows into the raw table, and record the batches."""
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], staged: str
+) -> None:
+    """Copy the valid staged rows into the raw table."""
     layout = layout_of(group[0])
     present = ", ".join(quote_identifier(name) for name in layout.present)
     only_valid = "" if is_empty(connection, "broken") else " anti join broken using (batch_id, source_row)"
@@ -214,7 +253,6 @@ def _keep_staged_rows(
         f"select {values}, {extra_sql(layout)}, batch_id, file, source_row from {staged} as staged_rows{only_valid}"
     )
     connection.execute("drop table broken")
-    return _record_batches(connection, dataset, group, doubts, now)
 
 
 def _value_sql(dataset: Dataset, column: str) -> str:
@@ -233,7 +271,12 @@ def _of_group(group: Sequence[Examined]) -> str:
 
 
 def _record_batches(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], doubts: Doubts, now: dt.datetime
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    group: list[Examined],
+    doubts: Doubts,
+    used: Mapping[str, str | None],
+    now: dt.datetime,
 ) -> list[Outcome]:
     loaded = dict(
         connection.execute(
@@ -246,8 +289,9 @@ def _record_batches(
         good, bad = loaded.get(examined.batch_id, 0), rejected.get(examined.batch_id, 0)
         remarks = [_remark(layout_of(examined), good + bad), doubts.remark(examined.batch_id)]
         message = "; ".join(remark for remark in remarks if remark) or None
+        name, mapping = examined.file.name, used[examined.batch_id]
         outcomes.append(
-            Outcome(dataset.name, examined.file.name, examined.batch_id, "loaded", message, good + bad, good, bad)
+            Outcome(dataset.name, name, examined.batch_id, "loaded", message, good + bad, good, bad, mapping)
         )
     insert_batches(connection, group, outcomes, now)
     return outcomes

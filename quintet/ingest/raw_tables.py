@@ -32,6 +32,20 @@ create table if not exists ops.batches (
     message varchar,
     loaded_at timestamp not null,
     modelled_at timestamp,
+    mapping varchar,
+    primary key (dataset, batch_id)
+);
+alter table ops.batches add column if not exists mapping varchar;
+create table if not exists ops.unread_files (
+    dataset varchar not null,
+    batch_id varchar not null,
+    file varchar not null,
+    bytes bigint not null,
+    message varchar not null,
+    titles varchar[] not null,
+    lacking varchar[] not null,
+    first_rows varchar[][] not null,
+    arrived_at timestamp not null,
     primary key (dataset, batch_id)
 );
 create table if not exists ops.rejected_rows (

@@ -38,6 +38,7 @@ LENDING = Domain(
         "quintet.web.routes.lending",
         "quintet.web.pages.lending_applications",
         "quintet.web.routes.lending_explanations",
+        "quintet.web.routes.lending_notices",
         "quintet.web.pages.lending",
         "quintet.web.pages.lending_decisions",
         "quintet.web.pages.lending_model",

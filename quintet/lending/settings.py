@@ -49,6 +49,10 @@ class LendingSettings(DomainSettings):
     lending_score_seconds: float = setting_of_seconds(
         0.15, "Seconds after which a request to that endpoint times out.", 0.001, 10
     )
+    lender_name: str = setting("", "Name of the lender in letters to clients.", "a text", "none", max_length=200)
+    lender_contact: str = setting(
+        "", "Where clients reach the lender, in letters to them.", "a text", "none", max_length=500
+    )
     crm_webhook_url: HttpUrl | None = setting(
         None,
         "URL to which people's final decisions on loan applications are posted as JSON.",

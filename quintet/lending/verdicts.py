@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
+
 from quintet.cases.kind import Decided
 from quintet.lending.settings import LendingSettings
 from quintet.state.outbox import at_text, enqueue
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
-from quintet.state.store import Connection
+from quintet.state.store import Connection, StateStore
 
 APPROVE, REJECT = "approve", "reject"
 
@@ -46,6 +49,33 @@ RECORDED = RecordedTable(
         "decided_by": "varchar",
     },
 )
+
+
+@dataclass(frozen=True)
+class FinalDecision:
+    """The decision of a person on an application. decided_at: UTC."""
+
+    decision: str
+    reason: str
+    decided_at: dt.datetime
+    decided_by: str
+
+
+def final_decision(store: StateStore, application_id: int) -> FinalDecision | None:
+    """Return the last decision of a person on an application; None without one."""
+    row = (
+        store.read()
+        .execute(
+            "select decision, reason, decided_at, decided_by from loan_verdicts where application_id = ? "
+            "order by verdict_id desc limit 1",
+            (application_id,),
+        )
+        .fetchone()
+    )
+    if row is None:
+        return None
+    decided_at = dt.datetime.fromisoformat(row["decided_at"])
+    return FinalDecision(row["decision"], row["reason"], decided_at, row["decided_by"])
 
 
 def act(connection: Connection, given: Decided) -> None:

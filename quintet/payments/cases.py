@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import duckdb
 
@@ -56,6 +56,18 @@ def in_service(sources: Sources) -> tuple[Sequence[Subject], int]:
     return found, 0
 
 
+def _precision(marts: duckdb.DuckDBPyConnection) -> Callable[[float], float]:
+    """Return the detector's own precision on days with known truth, whatever the score: its peak is no probability."""
+    from quintet.payments.evaluation import OWN  # noqa: PLC0415  # the declaration of a domain loads no detector
+
+    ((precision,),) = marts.execute(
+        "select (1 + sum(found)) / (2 + sum(found) + sum(false_episodes)) from marts.fct_alert_evaluation "
+        "where detector = ? and scope = 'all'",
+        [OWN],
+    ).fetchall()
+    return lambda _: 0.5 if precision is None else float(precision)
+
+
 def _loss(losses: Losses, series: str, observed: float, expected: float) -> float:
     return round(abs(observed - expected) * losses.value_of(series), 2)
 
@@ -80,6 +92,8 @@ INCIDENT = CaseKind(
     exists="select incident_id from marts.fct_payment_incidents",
     in_service=in_service,
     act=act,
+    truth={TRUE: True, FALSE: False},
+    probability=_precision,
     table="payment_verdicts",
     evidence="quintet.web.cases.payments",
     page="/payments",

@@ -5,6 +5,7 @@ from quintet.payments.card import card, waiting
 from quintet.payments.cases import INCIDENT
 from quintet.payments.contract import DATASETS
 from quintet.payments.headline import headline
+from quintet.payments.settings import PaymentsSettings
 from quintet.payments.store import MIGRATIONS, RETENTION
 from quintet.payments.verdicts import RECORDED
 from quintet.search import Searched
@@ -25,6 +26,7 @@ PAYMENTS = Domain(
     recorded=RECORDED,
     retention=RETENTION,
     cases=(INCIDENT,),
+    row_value=lambda settings: settings.of(PaymentsSettings).payment_value,
     web=(
         "quintet.web.routes.payments",
         "quintet.web.routes.payments_silences",

@@ -75,6 +75,7 @@ ACCOUNT = CaseKind(
     in_build=in_build,
     exists="select user_id from marts.fct_promo_users",
     act=act,
+    truth={ABUSER: True, HONEST: False},
     table="abuse_labels",
     person_kind="user",
     evidence="quintet.web.cases.promotions",

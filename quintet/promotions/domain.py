@@ -6,6 +6,7 @@ from quintet.promotions.card import card, waiting
 from quintet.promotions.cases import ACCOUNT
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
+from quintet.promotions.settings import PromotionsSettings
 from quintet.promotions.store import MIGRATIONS, RECORDED, RETENTION
 from quintet.search import Searched
 from quintet.state.store import FILE
@@ -26,6 +27,7 @@ PROMOTIONS = Domain(
     recorded=RECORDED,
     retention=RETENTION,
     cases=(ACCOUNT,),
+    row_value=lambda settings: settings.of(PromotionsSettings).promo_use_cost,
     model=ModelSpec(
         folder="promotions",
         trained_on="labelled",

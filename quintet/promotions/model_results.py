@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import duckdb
@@ -89,7 +89,8 @@ def train_model(
     model = trained.model
     matrix = gathering(accounts, model.population)
     score = model.scores(matrix.columns)
-    drift, before = _drift(connection, score)
+    before = _scores_before(connection, ids, policy)
+    drift = stability(before.score, score) if before is not None else None
     training = pa.Table.from_pylist(
         [
             {
@@ -103,8 +104,10 @@ def train_model(
                 "labelled_honest": int((label[is_labelled] == 0).sum()),
                 "contradicting_labels": len(contradicting),
                 "shared_key_share": shared_key_share(matrix.columns),
-                "version_before": before,
-                "score_psi": None if np.isnan(drift) else drift,
+                "version_before": before.version if before is not None else None,
+                "score_psi": drift,
+                "labels_of_people": _labels_of_people(connection),
+                "decisions_changed": before.changed(policy.decisions(score)) if before is not None else None,
             }
         ],
         MODEL_TABLES["ml.abuse_trainings"],
@@ -167,19 +170,49 @@ def _append(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -
     for former, name in _FORMER_COLUMNS.items():
         if former in columns:
             connection.execute(f"alter table {table} rename column {former} to {name}")
+            columns.add(name)
+    for name, kind, *_ in connection.execute("describe rows_of_table").fetchall():
+        if name not in columns:  # in a table of an earlier release
+            connection.execute(f"alter table {table} add column {name} {kind}").fetchall()
     connection.execute(f"insert into {table} by name select * from rows_of_table").fetchall()
     connection.unregister("rows_of_table")
 
 
-def _drift(connection: duckdb.DuckDBPyConnection, score: np.ndarray) -> tuple[float, str | None]:
-    """Return the stability index of the scores against the last scoring, and the version of the latter."""
+@dataclass(frozen=True)
+class _Before:
+    """The last scoring: its model's version, all of its scores, and of the accounts of now those it had decided.
+
+    decision: by the policy alone, of the accounts in `known`, by their place among those of now.
+    """
+
+    version: str
+    score: np.ndarray
+    known: np.ndarray
+    known_score: np.ndarray
+    policy: Policy
+
+    def changed(self, decision: np.ndarray) -> int:
+        """Return how many of the accounts that were scored before get another decision."""
+        return int((self.policy.decisions(self.known_score) != decision[self.known]).sum())
+
+
+def _scores_before(connection: duckdb.DuckDBPyConnection, user_ids: Sequence[str], policy: Policy) -> _Before | None:
+    """Return the last scoring; None if nothing was scored yet."""
     try:
-        before = connection.execute("select score, model_version from ml.abuse_scores").df()
-    except duckdb.CatalogException:  # nothing was scored yet
-        return float("nan"), None
+        before = connection.execute("select user_id, score, model_version from ml.abuse_scores").df()
+    except duckdb.CatalogException:
+        return None
     if before.empty:
-        return float("nan"), None
-    return stability(before["score"].to_numpy(dtype=float), score), str(before["model_version"].iloc[0])
+        return None
+    score = before["score"].to_numpy(dtype=float)
+    place = pd.Index(user_ids).get_indexer(pd.Index(before["user_id"]))
+    known = place >= 0
+    return _Before(str(before["model_version"].iloc[0]), score, place[known], score[known], policy)
+
+
+def _labels_of_people(connection: duckdb.DuckDBPyConnection) -> int:
+    ((count,),) = connection.execute("select count(distinct user_id) from ops.abuse_labels").fetchall()
+    return int(count)
 
 
 _OF_LABELS = ("ml.abuse_model_figures", "ml.abuse_model_thresholds", "ml.abuse_model_curve")

@@ -34,7 +34,8 @@ MODEL_TABLES: Mapping[str, pa.Schema] = {
             *(("trained_at", pa.timestamp("us")), ("model_version", TEXT), ("trained_version", TEXT)),
             *(("is_promoted", _YES_NO), ("why", TEXT), ("accounts", _WHOLE), ("labelled_abusers", _WHOLE)),
             *(("labelled_honest", _WHOLE), ("contradicting_labels", _WHOLE), ("shared_key_share", _REAL)),
-            *(("version_before", TEXT), ("score_psi", _REAL)),
+            *(("version_before", TEXT), ("score_psi", _REAL), ("labels_of_people", _WHOLE)),
+            ("decisions_changed", _WHOLE),
         ]
     ),
     "ml.abuse_model_figures": pa.schema(

@@ -120,6 +120,17 @@ class Evaluator:
         """The figures that it reads."""
         return self.rules.needs
 
+    @property
+    def only_domains(self) -> frozenset[str]:
+        """The figures of which it reads nothing but the domain of an e-mail address."""
+        others = {one.name for one in self._conditions if not self._reads_domain(one)}
+        return frozenset(one.name for one in self._conditions if one.relation in (IN, NOT_IN)) - others
+
+    def _reads_domain(self, condition: Condition) -> bool:
+        if condition.relation in (IN, NOT_IN):
+            return self.rules.lists[condition.text].matches == "email_domain"
+        return condition.relation in (MISSING, KNOWN)
+
     def decide(self, columns: Mapping[str, Column], rows: int, at_s: float) -> Verdicts:
         """Return what the rules decide of each of the rows. at_s: now in Unix seconds, for the expiry of entries.
 

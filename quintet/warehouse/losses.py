@@ -41,7 +41,9 @@ def _lost_files(
         f"select dataset || '/' || file from {before}.marts.ops_batches as former "
         "where status = 'loaded' and list_contains(?, dataset) and not exists ("
         "select 1 from ops.batches as batch where batch.dataset = former.dataset "
-        "and batch.batch_id = former.batch_id and batch.status = 'loaded') order by all",
+        "and batch.batch_id = former.batch_id "
+        # of a rejected file: what it was read with was taken back by a person
+        "and (batch.status = 'loaded' or batch.mapping is not null)) order by all",
         [sorted(build.datasets)],
     ).fetchall()
     if not lost:

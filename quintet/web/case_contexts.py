@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from quintet.web.rendering import FilterBar, Panel
 
 if TYPE_CHECKING:
+    from quintet.cases.kind import Choice
     from quintet.cases.kind import Option as VerdictOption
     from quintet.cases.store import Case
     from quintet.web.cases.evidence import Evidence
@@ -61,6 +62,7 @@ class CaseContext(TypedDict):
     group: Sequence[Case]
     group_what: str
     can_decide: bool
+    choices: Sequence[Choice]
     snoozes: Mapping[int, str]
     page: str
     query: str

@@ -60,7 +60,8 @@ class PublishedDecision(TypedDict):
 
 class ApplicationContext(TypedDict):
     """One application. published: as the snapshot has it, or None. decided: its decision in words. reasons: code and
-    sentence. trace: its live decision, if the log has one.
+    sentence. trace: its live decision, if the log has one. final: of a person, in words. notice: the address of the
+    notice for the client; empty if it is not rejected.
     """
 
     tabs: Sequence[Tab]
@@ -71,6 +72,8 @@ class ApplicationContext(TypedDict):
     reasons: Sequence[tuple[str, str]]
     features: Table
     trace: TraceContext | None
+    final: str
+    notice: str
 
 
 class ClientContext(TypedDict):

@@ -54,6 +54,7 @@ def settings(built: Quintet, tmp_path: Path) -> Settings:
     settings = load_settings({"QUINTET_HOME": str(home), "QUINTET_RAW": str(tmp_path / "raw")})
     shutil.copytree(built.raw / "promo_users", settings.raw / "promo_users")
     user = _user(settings)
+    _leave_unread_file(settings, user)
     with closing(open_state_store(settings.online)) as store:
         record_label(store, Label(user[0], True, _NOW, "Ana", "wrote from " + user[1]))
         with store.write() as connection:
@@ -68,6 +69,19 @@ def settings(built: Quintet, tmp_path: Path) -> Settings:
     (home / "logs").mkdir(exist_ok=True)
     (home / "logs" / "serve.log").write_text(f"GET /user/{user[0]}\nGET /other\n", "utf-8")
     return settings
+
+
+def _leave_unread_file(settings: Settings, user: tuple[str, str]) -> None:
+    """Add a file that could not be loaded and names the user, to the warehouse and to the snapshot."""
+    rows = (
+        "select 'promo_users' as dataset, 'b' as batch_id, 'b.csv' as file, 'lacks a column' as message, "
+        "['id', 'mail'] as titles, ['user_id'] as lacking, [[$id, $mail]] as first_rows, 1 as bytes, "
+        "timestamp '2026-01-01' as arrived_at"
+    )
+    places = {"ops.unread_files": settings.warehouse, "marts.ops_unread_files": current_snapshot(settings.serving)}
+    for table, path in places.items():
+        with duckdb.connect(path) as connection:
+            connection.execute(f"insert into {table} by name {rows}", {"id": user[0], "mail": user[1]})
 
 
 def _user(settings: Settings) -> tuple[str, str]:

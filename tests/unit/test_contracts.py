@@ -27,6 +27,8 @@ def test_a_column_has_type_key_reference_and_allowed_values_of_its_model() -> No
 def test_a_list_names_the_type_of_its_items() -> None:
     reasons = _properties(read_models(MODELS), "promotions", "fct_abuse_scores")["reasons"]
     assert (reasons["logicalType"], reasons["items"]) == ("array", {"logicalType": "string"})
+    rows = _properties(read_models(MODELS), "ops", "ops_unread_files")["first_rows"]
+    assert rows["items"] == {"logicalType": "array", "items": {"logicalType": "string"}}
 
 
 def test_a_type_that_the_standard_has_no_name_for_is_refused() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from quintet.ingest.mapping import Used
 from quintet.settings import Settings, load_settings
 from quintet.summary import DatasetFigures, dataset_figures, remarks
 
@@ -19,7 +20,7 @@ def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("""
             create schema marts;
             create table marts.ops_batches (dataset text, file text, status text, "at" timestamp, message text,
-                format text, rows bigint, loaded bigint, rejected bigint);
+                format text, rows bigint, loaded bigint, rejected bigint, mapping text);
             create table marts.ops_rejected_rows (dataset text, file text, reason text);
             create table marts.ops_conflicts (dataset text, key text, kept_file text);
         """)
@@ -44,7 +45,7 @@ def add(
     """Add a batch of three rows, one of them rejected."""
     connection.execute(
         "insert into marts.ops_batches values "
-        "('checkout_sales', ?, ?, timestamp '2024-01-01' + interval (?) hour, ?, 'csv', 3, 2, 1)",
+        "('checkout_sales', ?, ?, timestamp '2024-01-01' + interval (?) hour, ?, 'csv', 3, 2, 1, null)",
         [file, status, hour, message],
     )
 
@@ -120,3 +121,15 @@ def test_of_many_conflicts_ten_are_named_and_the_rest_counted(
     assert line.startswith("checkout_sales: files contradict each other on 12 keys; the later one holds: day 10 (from")
     assert "day 19 (from b.csv) and 2 more (all of them: marts.ops_conflicts)" in line
     assert "day 20" not in line
+
+
+def test_a_file_that_is_read_by_a_mapping_is_named_with_what_is_mapped(
+    snapshot: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    used = Used({"total": "today"}, {"kind": {"Personal": "PL"}}, "shape").to_json()
+    snapshot.execute("update marts.ops_batches set mapping = ?", [used])
+
+    assert lines(snapshot, settings) == [
+        "checkout_sales: 1 file read as people mapped them, such as good.csv: 'total' is read as today and 'Personal' "
+        "in kind is read as PL"
+    ]

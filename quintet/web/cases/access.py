@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import duckdb
 from fastapi import Request
 
 from quintet.cases import store as case_store
 from quintet.cases.changes import Author, ConflictError, UnknownCaseError
-from quintet.cases.kind import CaseKind, UnusableVerdictError
+from quintet.cases.kind import CaseKind, Choice, UnusableVerdictError
 from quintet.cases.store import Case, CaseFilter
 from quintet.domains import CASE_KINDS
 from quintet.state.keys import Key
 from quintet.state.store import StateStore
+from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.problems import ProblemError
 from quintet.web.service import service_of
 
@@ -39,6 +41,15 @@ def case_of(request: Request, case_id: str) -> Case:
             403, f"the key of {request.state.key.name} lacks the scope {found.domain}:read; use a key that has it"
         )
     return found
+
+
+def choices_of(request: Request, case: Case) -> Sequence[Choice]:
+    """Return what a verdict on a case can choose, by the current snapshot; nothing before its business is built."""
+    try:
+        with service_of(request).snapshots.read() as snapshot:
+            return CASE_KINDS[case.domain, case.kind].choices(snapshot.cursor, case.subject_id)
+    except (NoSnapshotError, duckdb.CatalogException):
+        return ()
 
 
 def count_waiting(store: StateStore, key: Key | None, now: dt.datetime) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from fastapi import Request
 
 from quintet.cases.store import Case
+from quintet.conversions.verdicts import pair_of
 from quintet.presentation.design import Column, format_value
 from quintet.web.cases.evidence import Evidence
 from quintet.web.rendering import Table
@@ -35,8 +36,8 @@ def evidence(_: Request, case: Case, marts: duckdb.DuckDBPyConnection | None) ->
     """Return the two rows of a pair, and how likely they belong together."""
     if marts is None:
         return Evidence(problem="Conversions are not published yet.")
-    conversion_id, broker_row_id = case.subject_id.split(" ", 1)
-    conversion = marts.execute(_CONVERSION, [int(conversion_id)]).fetchall()
+    conversion_id, broker_row_id = pair_of(case.subject_id)
+    conversion = marts.execute(_CONVERSION, [conversion_id]).fetchall()
     row = marts.execute(_ROW, [broker_row_id]).fetchall()
     if not conversion or not row:
         return Evidence(problem="The current snapshot has only one of the two rows, or neither.")
@@ -44,7 +45,7 @@ def evidence(_: Request, case: Case, marts: duckdb.DuckDBPyConnection | None) ->
     frame = pd.DataFrame({"what": labels, "conversion": conversion[0], "row": row[0]})
     frame.loc[2, "conversion"] = None  # a conversion has one country
     facts = {}
-    for tier, likely, rival, lag in marts.execute(_MATCH, [int(conversion_id), broker_row_id]).fetchall():
+    for tier, likely, rival, lag in marts.execute(_MATCH, [conversion_id, broker_row_id]).fetchall():
         facts = {
             "Now": "matched" if tier == "matched" else "in review",
             "Probability": format_value(likely, "percent"),

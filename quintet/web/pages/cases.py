@@ -26,7 +26,7 @@ from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.addresses import redirect
 from quintet.web.audit import audited
 from quintet.web.case_contexts import CaseContext, CaseRow, CasesContext, EventWords
-from quintet.web.cases.access import DECIDE, READ, as_problems, author, case_of, kinds_of
+from quintet.web.cases.access import DECIDE, READ, as_problems, author, case_of, choices_of, kinds_of
 from quintet.web.cases.evidence import Evidence, evidence_of
 from quintet.web.forms import whole_number
 from quintet.web.pages.shell import show
@@ -104,6 +104,7 @@ def case(request: Request, case_id: CaseId) -> Response:
             "history": [_event(one, kind) for one in case_store.history(service.store, case_id)],
             "group": group,
             "group_what": kind.group_what,
+            "choices": choices_of(request, found),
             "can_decide": request.state.key.allows(DECIDE) and found.verdict != case_store.WITHDRAWN,
             "snoozes": _SNOOZES,
             "page": kind.page.format(subject_id=found.subject_id, group_id=found.group_id) if kind.page else "",
@@ -123,12 +124,19 @@ def decide(
     verdict: Annotated[str, Form()],
     reason: Annotated[str, Form()] = "",
     queue: Annotated[str, Form()] = "",
+    key: Annotated[list[str] | None, Form()] = None,
+    value: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Give one verdict on one or several cases, and go to the next one that waits. cases: each `id:version`."""
+    """Give one verdict on one or several cases, and go to the next one that waits.
+
+    cases: each `id:version`. key, value: what the verdict chooses, in pairs; an empty value chooses nothing.
+    """
     versions = [_id_and_version(text) for text in cases[: MOST_AT_ONCE + 1]]
     if len(versions) > MOST_AT_ONCE:
         raise ProblemError(413, f"more than {MOST_AT_ONCE:,} cases at once; decide a part of them")
-    decide_cases(request, versions, verdict, reason[:LONGEST_TEXT])
+    pairs = list(zip(key or [], value or [], strict=False))
+    choices = {name: chosen for name, chosen in pairs if chosen} if _takes_choices(request, versions, verdict) else {}
+    decide_cases(request, versions, verdict, reason[:LONGEST_TEXT], choices=choices)
     return redirect(request, _after(request, queue))
 
 
@@ -182,6 +190,13 @@ def snooze(
         until = by.at.replace(microsecond=0) + dt.timedelta(days=number)
         changes.snooze(service_of(request).store, case_id, _version(version), until, by)
     return redirect(request, _after(request, queue))
+
+
+def _takes_choices(request: Request, versions: Sequence[tuple[str, int]], verdict: str) -> bool:
+    """Return whether the verdict takes the choices of the form, which has them beside every verdict."""
+    kinds = [CASE_KINDS[found.domain, found.kind] for found in (case_of(request, one) for one, _ in versions)]
+    options = [kind.option_by_name.get(verdict) for kind in kinds]
+    return any(option is not None and option.takes_choices for option in options)
 
 
 def _queue(request: Request, given: Mapping[str, str]) -> _Queue:

@@ -15,6 +15,7 @@ from quintet.lending.feature_registry import features
 from quintet.lending.policy import Policy
 from quintet.lending.scoring import REASONS
 from quintet.lending.service import LendingService
+from quintet.lending.verdicts import REJECT, FinalDecision, final_decision
 from quintet.presentation.design import MISSING, Column, format_value, is_missing
 from quintet.presentation.wording import counted
 from quintet.web.audit import about, audited
@@ -117,12 +118,15 @@ def application(request: Request, application_id: Annotated[int, Path(ge=0, le=L
     deciding = service_of(request).of(LendingService).decisions
     record = deciding.log.of_application(application_id)
     policy = _policy(request)
+    final = final_decision(service_of(request).store, application_id)
 
     def make(snapshot: Any) -> ApplicationContext:
         rows = _rows(snapshot.cursor, "where application_id = $id", id=application_id)
         if rows.empty and record is None:
             raise ProblemError(404, f"there is no open application {application_id}, and the log has no decision of it")
         first = None if rows.empty else rows.iloc[0]
+        decided = record.decision if record is not None else None if first is None else str(first["decision"])
+        is_rejected = (final.decision if final is not None else decided) == REJECT
         client = first["client_id"] if first is not None else record.client_id if record else 0
         return {
             "tabs": lending_tabs(PATH),
@@ -133,6 +137,8 @@ def application(request: Request, application_id: Annotated[int, Path(ge=0, le=L
             "reasons": _sentences(first["reasons"], policy) if first is not None else [],
             "features": _features_of(snapshot.cursor, int(client)),
             "trace": trace_of(deciding, str(application_id)) if record is not None else None,
+            "final": _final_words(final),
+            "notice": f"/v1/lending/applications/{application_id}/notice?format=pdf" if is_rejected else "",
         }
 
     return show_snapshot(
@@ -140,7 +146,7 @@ def application(request: Request, application_id: Annotated[int, Path(ge=0, le=L
         "lending_application.html",
         f"Application {application_id}",
         make,
-        varying=f"{_version(policy)} {record.decision_id if record else ''}",
+        varying=f"{_version(policy)} {record.decision_id if record else ''} {final}",
     )
 
 
@@ -171,6 +177,13 @@ def client(request: Request, client_id: Annotated[int, Path(ge=0, le=LARGEST_ID)
         }
 
     return show_snapshot(request, "lending_client.html", f"Client {client_id}", make, varying=_version(policy))
+
+
+def _final_words(final: FinalDecision | None) -> str:
+    if final is None:
+        return ""
+    decision = _DECISIONS.get(final.decision, final.decision)
+    return f"{decision} by {final.decided_by} on {final.decided_at:%Y-%m-%d %H:%M} UTC: {final.reason}"
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, condition: str, **values: object) -> pd.DataFrame:

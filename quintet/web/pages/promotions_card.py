@@ -23,6 +23,8 @@ _TRAINING_COLUMNS = (
     Column("labelled_abusers", "Abusers labelled", "count"),
     Column("labelled_honest", "Honest labelled", "count"),
     Column("shared_key_share", "Share a key", "percent"),
+    Column("labels_of_people", "Labels from verdicts", "count"),
+    Column("decisions_changed", "Decisions changed", "count"),
     Column("score_psi", "Drift (PSI)", "decimal"),
     Column("why", "Why"),
 )

@@ -13,11 +13,12 @@ from starlette.responses import JSONResponse, Response
 from quintet.cases import changes
 from quintet.cases import store as case_store
 from quintet.cases.changes import LONGEST_TEXT
+from quintet.cases.kind import check_choices
 from quintet.cases.store import Case, CaseFilter, Event
 from quintet.domains import CASE_KINDS
 from quintet.web.addresses import route_path
 from quintet.web.audit import audited
-from quintet.web.cases.access import DECIDE, READ, as_problems, author, case_of, kinds_of
+from quintet.web.cases.access import DECIDE, READ, as_problems, author, case_of, choices_of, kinds_of
 from quintet.web.lists import PageQuery
 from quintet.web.problems import Problem, ProblemError
 from quintet.web.security import guarded_router
@@ -48,6 +49,10 @@ RequestKey = Annotated[
 _Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1, description="The version that the person saw.")]
 _Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+_Choices = Annotated[
+    dict[Annotated[str, Field(max_length=LONGEST_TEXT)], Annotated[str, Field(max_length=LONGEST_TEXT)]],
+    Field(max_length=200, description="By key, the values that the verdict chooses."),
+]
 
 
 class CaseQuery(PageQuery):
@@ -120,13 +125,25 @@ class OptionAnswered(BaseModel):
     label: str
     means: str
     needs_reason: bool
+    takes_choices: bool
+
+
+class ChoiceAnswered(BaseModel):
+    """What a verdict can choose. group: at least one choice of each group is needed; empty if it may be left out."""
+
+    key: str
+    label: str
+    values: list[str] = Field(description="The likeliest first.")
+    suggested: str
+    group: str
 
 
 class CaseWithHistory(CaseAnswered):
-    """A case with its changes and the verdicts that it can get."""
+    """A case with its changes, the verdicts that it can get, and what they can choose."""
 
     history: list[Change]
     verdicts: list[OptionAnswered]
+    choices: list[ChoiceAnswered]
 
 
 class Assigned(BaseModel):
@@ -156,13 +173,14 @@ class Snoozed(BaseModel):
 
 
 class Verdict(BaseModel):
-    """A verdict on one case."""
+    """A verdict on one case. choices: by key, what a verdict that takes choices says; the case lists them."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: _Version
     verdict: _Word
     reason: _Text = ""
+    choices: _Choices = Field(default_factory=dict)
 
 
 class CaseVersion(BaseModel):
@@ -182,6 +200,7 @@ class Verdicts(BaseModel):
     cases: list[CaseVersion] = Field(min_length=1, max_length=MOST_AT_ONCE)
     verdict: _Word
     reason: _Text = ""
+    choices: _Choices = Field(default_factory=dict)
 
 
 class Decided(BaseModel):
@@ -226,10 +245,21 @@ def case(request: Request, case_id: CaseId) -> Response:
     found = case_of(request, case_id)
     history = case_store.history(service_of(request).store, case_id)
     options = [
-        {"name": one.name, "label": one.label, "means": one.means, "needs_reason": one.needs_reason}
+        {
+            "name": one.name,
+            "label": one.label,
+            "means": one.means,
+            "needs_reason": one.needs_reason,
+            "takes_choices": one.takes_choices,
+        }
         for one in CASE_KINDS[found.domain, found.kind].options
     ]
-    return JSONResponse(as_json(found) | {"history": [_event(one) for one in history], "verdicts": options})
+    choices = [
+        {"key": one.key, "label": one.label, "values": list(one.values), "suggested": one.suggested, "group": one.group}
+        for one in choices_of(request, found)
+    ]
+    changes_made = [_event(one) for one in history]
+    return JSONResponse(as_json(found) | {"history": changes_made, "verdicts": options, "choices": choices})
 
 
 @deciding_several.post("/v1/case-verdicts", response_model=Decided, responses=CONFLICT)
@@ -237,7 +267,7 @@ def case(request: Request, case_id: CaseId) -> Response:
 def decide_several(request: Request, given: Verdicts, request_key: RequestKey = None) -> Response:
     """Give one verdict on several cases, such as all accounts of a cluster: all of them get it, or none."""
     versions = [(one.case_id, one.version) for one in given.cases]
-    decided = decide_cases(request, versions, given.verdict, given.reason, request_key)
+    decided = decide_cases(request, versions, given.verdict, given.reason, request_key, given.choices)
     return JSONResponse({"items": [as_json(one) for one in decided]})
 
 
@@ -277,22 +307,32 @@ def snooze(request: Request, case_id: CaseId, given: Snoozed, request_key: Reque
 @audited("cases.decide")
 def decide(request: Request, case_id: CaseId, given: Verdict, request_key: RequestKey = None) -> Response:
     """Give a verdict, which acts at once; another verdict replaces it, the same changes nothing."""
-    (decided,) = decide_cases(request, [(case_id, given.version)], given.verdict, given.reason, request_key)
+    seen = [(case_id, given.version)]
+    (decided,) = decide_cases(request, seen, given.verdict, given.reason, request_key, given.choices)
     return JSONResponse(as_json(decided))
 
 
 def decide_cases(
-    request: Request, versions: Sequence[tuple[str, int]], verdict: str, reason: str, request_key: str | None = None
+    request: Request,
+    versions: Sequence[tuple[str, int]],
+    verdict: str,
+    reason: str,
+    request_key: str | None = None,
+    choices: Mapping[str, str] | None = None,
 ) -> list[Case]:
     """Give one verdict on cases in the name of the request's key. Raises ProblemError 403, 404, 409 or 422."""
     service = service_of(request)
     if len(dict(versions)) < len(versions):
         raise ProblemError(422, "cases has one case twice; send each once")
-    for case_id, _ in versions:
-        case_of(request, case_id)
+    cases = [case_of(request, case_id) for case_id, _ in versions]
     with as_problems():
         by = author(request, request_key)
-        return changes.decide(service.store, CASE_KINDS, versions, verdict, reason.strip(), by, service.settings)
+        for case in cases if choices else ():
+            if CASE_KINDS[case.domain, case.kind].option(verdict).takes_choices:
+                check_choices(choices_of(request, case), choices or {})
+        return changes.decide(
+            service.store, CASE_KINDS, versions, verdict, reason.strip(), by, service.settings, choices
+        )
 
 
 def as_json(case: Case) -> dict[str, Any]:

@@ -1,78 +1,78 @@
-"""Cases of conversions: every pair in review, and one random sample a week of the matches that nobody has judged."""
+"""Cases of pairs: the weekly sample, and the second look at verdicts against it."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from quintet.cases.kind import Sources, Subject
-from quintet.conversions.cases import in_build
+from quintet.cases.kind import Sources
+from quintet.cases.opening import open_from_build
+from quintet.cases.store import all_of_kind
+from quintet.conversions.cases import PAIR, in_build
+from quintet.conversions.verdicts import pair_of, second_look_of, subject_of
 from quintet.domains import open_state_store
 from quintet.settings import load_settings
+from quintet.state.store import StateStore
 
-NOW = dt.datetime(2026, 3, 4, tzinfo=dt.UTC)
+NOW = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> Iterator[Sources]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     with closing(open_state_store(tmp_path)) as store:
-        yield Sources(load_settings({"QUINTET_MATCH_SAMPLE": "10"}), store, NOW)
+        yield store
 
 
 @pytest.fixture
 def marts() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
-        connection.execute(
-            """
+        connection.execute("""
             create schema marts;
             create table marts.fct_conversion_matches as
-            select id as conversion_id, 'row-' || id as broker_row_id, 'first' as partner, 5 as lag_seconds,
-                (case when id <= 200 then 0.9 else 0.4 end)::double as match_probability,
-                case when id <= 200 then 'matched' else 'review' end as tier
-            from range(1, 221) as ids(id);
-            create table marts.ops_verdicts (kind varchar, subject_id varchar);
-            """
-        )
+                select n as conversion_id, 'row ' || n as broker_row_id, 'one' as partner, 60 as lag_seconds,
+                    0.97::double as match_probability, 'matched' as tier from range(40) as r(n);
+            create table marts.ops_verdicts (domain text, kind text, subject_id text, origin text, verdict text,
+                is_last boolean, score double, share double, group_id text, decided_by text);
+        """)
         yield connection
 
 
-def sample(found: list[Subject]) -> set[str]:
-    return {one.subject_id for one in found if one.origin == "sample"}
+def judge(marts: duckdb.DuckDBPyConnection, subject_id: str, verdict: str, origin: str = "sample") -> None:
+    marts.execute(
+        "insert into marts.ops_verdicts values ('conversions', 'pair', ?, ?, ?, true, 0.97, 0.1, 'week', 'Ana')",
+        [subject_id, origin, verdict],
+    )
 
 
-def test_pairs_in_review_and_a_sample_of_the_matches_with_its_share(
-    marts: duckdb.DuckDBPyConnection, sources: Sources
-) -> None:
-    found = list(in_build(marts, sources))
-    review = [one for one in found if one.origin == "build"]
-    assert {one.subject_id for one in review} == {f"{one} row-{one}" for one in range(201, 221)}
-    assert {one.share for one in found if one.origin == "sample"} == {10 / 200}
-    assert len(sample(found)) == 10
-    assert sample(list(in_build(marts, sources))) == sample(found), "a rebuild draws the same"
+def test_a_sampled_match_that_one_person_refused_is_shown_once_more_with_the_same_share(store, marts) -> None:
+    judge(marts, "3 row 3", "no_link")
+    judge(marts, "4 row 4", "link")
+    judge(marts, "5 row 5", "no_link", "build")
+    found = {one.subject_id: one for one in in_build(marts, Sources(load_settings({}), store, NOW))}
+
+    assert [name for name in found if name.endswith(" again")] == ["3 row 3 again"]
+    assert (found["3 row 3 again"].share, found["3 row 3 again"].origin) == (0.1, "sample")
+    assert "Ana judged this sampled match not the same" in found["3 row 3 again"].why
 
 
-def test_a_week_has_one_sample_and_the_next_one_another(marts: duckdb.DuckDBPyConnection, sources: Sources) -> None:
-    first = sample(list(in_build(marts, sources)))
-    assert sample(list(in_build(marts, replace(sources, has_case=lambda group: group == "sample 2026-W10")))) == set()
-    later = sample(list(in_build(marts, replace(sources, now=NOW + dt.timedelta(days=7)))))
-    assert len(later) == 10
-    assert later != first
+def test_the_second_verdict_is_the_last_word_and_asks_for_no_third(store, marts) -> None:
+    judge(marts, "3 row 3", "no_link")
+    judge(marts, "3 row 3 again", "no_link")
+    marts.execute("delete from marts.fct_conversion_matches where conversion_id = 3")
+    for _ in range(2):
+        open_from_build(store, PAIR, marts, load_settings({}), NOW)
+    cases = all_of_kind(store, *PAIR.key)
+
+    assert [name for name in cases if "again" in name] == ["3 row 3 again"]
+    assert cases["3 row 3 again"].state == "open", "its pair is matched no more, and still waits for the verdict"
 
 
-def test_what_a_person_has_judged_is_not_drawn_again(marts: duckdb.DuckDBPyConnection, sources: Sources) -> None:
-    judged = sample(list(in_build(marts, sources)))
-    marts.executemany("insert into marts.ops_verdicts values ('pair', ?)", [[one] for one in judged])
-    again = list(in_build(marts, sources))
-    assert not sample(again) & judged
-    assert {one.share for one in again if one.origin == "sample"} == {10 / 190}
+def test_both_subjects_of_a_pair_are_that_pair() -> None:
+    first = subject_of(7, "one row of a file")
 
-
-def test_without_matches_there_is_no_sample(marts: duckdb.DuckDBPyConnection, sources: Sources) -> None:
-    marts.execute("delete from marts.fct_conversion_matches")
-    assert list(in_build(marts, sources)) == []
+    assert pair_of(first) == pair_of(second_look_of(first)) == (7, "one row of a file")

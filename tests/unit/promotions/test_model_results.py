@@ -47,6 +47,9 @@ def test_training_again_with_a_confirmed_label_uses_it_over_that_of_the_file_and
 
     assert np.isnan(before["score_psi"])
     assert 0 <= after["score_psi"] < 0.1
+    assert (before["labels_of_people"], after["labels_of_people"]) == (0, 1)
+    assert pd.isna(before["decisions_changed"])
+    assert 0 <= after["decisions_changed"] < len(people().users)
     assert after["version_before"] == first
     assert (before["labelled_abusers"], after["labelled_abusers"]) == (people().abusers, people().abusers + 1)
     assert after["labelled_honest"] == len(people().users) - people().abusers - 1
@@ -128,3 +131,12 @@ def test_trainings_of_an_earlier_release_are_kept_under_the_new_name(world: Worl
     world.train()
 
     assert world.frame("from ml.abuse_trainings")["trained_version"].tolist() == [first, first]
+
+
+def test_the_trainings_of_an_earlier_release_stay_beside_new_ones(world: World):
+    world.put(*people())
+    world.train()
+    world.connection.execute("alter table ml.abuse_trainings drop column labels_of_people")
+    world.train()
+
+    assert world.frame("from ml.abuse_trainings order by trained_at, labels_of_people")["labels_of_people"].count() == 1

@@ -194,3 +194,30 @@ def test_texts_are_the_same_from_a_list_and_from_arrow(texts) -> None:
 def test_a_changed_text_may_become_missing() -> None:
     changed = Texts.of(["a@x", "none", None]).mapped(lambda text: text.partition("@")[2] or None)
     assert [None if at < 0 else changed.values[at] for at in changed.place.tolist()] == ["x", None, None]
+
+
+@pytest.mark.parametrize(
+    ("when", "is_alone"),
+    [
+        ("mail in domains and size > 1", True),
+        ("mail not in domains and mail is known", True),
+        ('mail in domains and mail != "a@b.example"', False),
+        ("mail in addresses and mail in domains", False),
+        ("mail is missing", False),
+    ],
+)
+def test_only_the_domain_of_an_address_is_read_where_every_condition_names_such_a_list(
+    when: str, is_alone: bool
+) -> None:
+    grammar = RuleGrammar(
+        "things", by_name([RuleFigure("size", "number", "size"), RuleFigure("mail", "email", "mail")]),
+        ("allow", "block", "review"), "thing", "block", {"allow": "allow", "block": "block", "watch": "review"},
+    )  # fmt: skip
+    lists = "".join(
+        f'[[list]]\nname = "{name}"\nfigure = "mail"\nmatches = "{matches}"\naction = "none"\n'
+        for name, matches in (("domains", "email_domain"), ("addresses", "value"))
+    )
+    rules = f'version = "1"\n{lists}[[rule]]\nwhen = \'{when}\'\ndecision = "review"\ncode = "R"\nsentence = "s"\n'
+    evaluator = Evaluator(RuleSet.from_text(rules, grammar), grammar)
+
+    assert ("mail" in evaluator.only_domains) == is_alone

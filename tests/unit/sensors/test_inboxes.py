@@ -6,15 +6,18 @@ import datetime as dt
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pytest
 
-from quintet.domains import DATASETS
+from quintet.cases.file_mappings import Mapped, record
+from quintet.domains import DATASETS, open_state_store
 from quintet.ingest.examine import examine
 from quintet.ingest.inbox import list_inbox
+from quintet.ingest.mapping import shape_of
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
@@ -63,6 +66,7 @@ def evaluate(
     written_to: str = "",
     instance: dg.DagsterInstance | None = None,
     version: str = "1",
+    online: str = "",
 ) -> dg.SensorResult | dg.SkipReason:
     later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=seconds_later)
     result = build_inbox_sensor(PAGE_CATEGORIES)(
@@ -71,7 +75,7 @@ def evaluate(
             cursor=cursor,
             repository_def=project(version).get_repository_def(),
         ),
-        inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=settle_seconds),
+        inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=settle_seconds, online=online),
         paths=Paths(home=str(inbox.parent)),
         clock=clock(at=later.isoformat(), **({"written_to": written_to} if written_to else {})),
     )
@@ -298,3 +302,17 @@ def test_a_settled_inbox_is_observed_with_a_data_version_of_its_content(inbox: P
     versions = [event.tags["dagster/data_version"] for event in events if event.tags]
     assert [event.asset_key.path for event in events] == [["inbox", "page_categories"]] * 3
     assert versions[0] == versions[1] != versions[2]
+
+
+def test_a_mapping_is_a_change_of_the_inbox_whose_files_it_reads(inbox: Path, tmp_path: Path) -> None:
+    (inbox / "a.csv").write_text("page;measurement_category\na;a\n")
+    online = str(tmp_path / "online")
+    first = evaluate(inbox, online=online)
+    assert isinstance(first, dg.SensorResult)
+    assert isinstance(evaluate(inbox, first.cursor, online=online), dg.SkipReason)
+    shape = shape_of(["page", "measurement_category"])
+    with closing(open_state_store(tmp_path / "online")) as store, store.write() as connection:
+        mapped = [Mapped("page_categories", shape, "page_category", "page")]
+        record(connection, "case", mapped, dt.datetime.now(dt.UTC), "Ana", is_active=True)
+
+    assert requested(evaluate(inbox, first.cursor, online=online))

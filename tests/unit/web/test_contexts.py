@@ -17,6 +17,7 @@ import pytest
 from jinja2 import UndefinedError, meta, nodes
 from markupsafe import Markup
 
+from quintet.cases.kind import Choice
 from quintet.cases.kind import Option as VerdictOption
 from quintet.cases.store import Case
 from quintet.conversions.insights import Insight
@@ -36,7 +37,8 @@ for module in MODULES:
     CONTEXTS |= getattr(module, "CONTEXTS", {})
 
 TYPES = {each.__name__: each for each in (Insight, DecisionRecord, SeriesState, Problem, Case, Evidence)} | {
-    "VerdictOption": VerdictOption
+    "Choice": Choice,
+    "VerdictOption": VerdictOption,
 }
 """What `contexts` imports for type checking alone."""
 

@@ -17,5 +17,6 @@ select
     file_date,
     file_number,
     effective_date,
-    modelled_at
+    modelled_at,
+    mapping
 from {{ source('ops', 'batches') }}

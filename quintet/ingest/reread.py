@@ -1,0 +1,83 @@
+"""Read files again whose mapping has changed since they were loaded: it was taken back, or fits quarantined rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+import duckdb
+
+from quintet.ingest.contract import Dataset, fold_header
+from quintet.ingest.files import Layout
+from quintet.ingest.mapping import Used
+from quintet.ingest.raw_tables import raw_table
+from quintet.warehouse.built import forget_built
+from quintet.warehouse.database import transaction
+from quintet.warehouse.sql import quote_literal
+
+
+def used_columns(dataset: Dataset, layout: Layout) -> Used:
+    """Return the titles of a file that only a mapping reads as a column of the contract."""
+    named = zip(layout.titles, layout.header, strict=True)
+    columns = {
+        title: name for title, name in named if name is not None and dataset.aliases.get(fold_header(title)) != name
+    }
+    return Used(columns, shape=layout.shape if columns else "")
+
+
+def outdated_batches(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, str]:
+    """Return the loaded batches that the mapping of today reads in another way, with their file."""
+    mapped = connection.execute(
+        "select batch_id, file, mapping from ops.batches where dataset = ? and status = 'loaded' "
+        "and mapping is not null order by all",
+        [dataset.name],
+    ).fetchall()
+    found = {batch: file for batch, file, mapping in mapped if not _still_holds(Used.from_json(mapping), dataset)}
+    for column, known_by in dataset.mapping.spellings.items():
+        patterns = "|".join(re.escape(spelling.strip()) for spelling in known_by)
+        reason = rf"(^|; ){re.escape(column)} must be .*, not '\s*({patterns})\s*'"
+        found |= dict(
+            connection.execute(
+                "select distinct batch_id, batch.file from ops.rejected_rows as broken "
+                "join ops.batches as batch using (dataset, batch_id) where dataset = ? "
+                f"and regexp_matches(reason, {quote_literal(reason)}, 'i') order by all",
+                [dataset.name],
+            ).fetchall()
+            if patterns
+            else []
+        )
+    return found
+
+
+def unload(connection: duckdb.DuckDBPyConnection, dataset: Dataset, batches: Collection[str]) -> dict[str, str]:
+    """Remove what was loaded from some batches, so that their files are new again; return their mappings.
+
+    The models are then built from scratch: those that are incremental have rows of these batches.
+    """
+    if not batches:
+        return {}
+    chosen = list(batches)
+    with transaction(connection):
+        mappings = connection.execute(
+            "select batch_id, mapping from ops.batches where dataset = ? and list_contains(?, batch_id) "
+            "and mapping is not null",
+            [dataset.name, chosen],
+        ).fetchall()
+        connection.execute(f"delete from {raw_table(dataset.name)} where list_contains(?, _batch_id)", [chosen])
+        for table in ("rejected_rows", "batches"):
+            connection.execute(
+                f"delete from ops.{table} where dataset = ? and list_contains(?, batch_id)", [dataset.name, chosen]
+            )
+        forget_built(connection)
+    return dict(mappings)
+
+
+def _still_holds(used: Used, dataset: Dataset) -> bool:
+    columns = dataset.mapping.columns.get(used.shape, {})
+    if any(columns.get(fold_header(title)) != column for title, column in used.columns.items()):
+        return False
+    return all(
+        dataset.mapping.spellings.get(column, {}).get(spelling) == known
+        for column, known_by in used.spellings.items()
+        for spelling, known in known_by.items()
+    )
