@@ -6,12 +6,20 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.facts import EVALUATIONS
-from assets.tables import Retraining, results, row_counts, table_specs
+from assets.tables import Retraining, carried_from, described, results, table_specs
 from resources.clock import Clock
 from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 _ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
+_CARRIED = carried_from(
+    {
+        _ACCOUNTS[0]: [
+            *("user_id", "email", "first_name", "last_name", "ip_address", "device_id", "user_agent"),
+        ],
+        "ml/abuse_model": ["model_version"],
+    }
+)
 _RULES = ["ops/rule_changes", "ops/rule_list_entries"]
 _MODULES = ["quintet.promotions.result_tables"]
 _WORLDS = ["quintet.promotions.ring_worlds"]
@@ -57,10 +65,10 @@ def abuse_model(
     with warehouse.get_connection() as connection:
         registry = registry_of(paths.models)
         trained = train_model(connection, registry, read_policy(), clock.now(), retrain=config.retrain)
-        rows = row_counts(connection, MODEL_TABLES)
+        facts = described(connection, MODEL_TABLES)
     context.log.info(f"active abuse model: {trained.model.version}; {trained.verdict.why}")
     yield from results(
-        rows,
+        facts,
         {
             "model": trained.model.version,
             "why": trained.verdict.why,
@@ -76,8 +84,9 @@ def abuse_worlds(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeR
     from quintet.promotions.ring_worlds import write_worlds
 
     with warehouse.get_connection() as connection:
-        rows = write_worlds(connection, paths.models / EVALUATIONS)
-    yield from results(rows)
+        written = write_worlds(connection, paths.models / EVALUATIONS)
+        facts = described(connection, written)
+    yield from results(facts)
 
 
 @dg.multi_asset(
@@ -95,9 +104,9 @@ def abuse_scores(warehouse: Warehouse, clock: Clock, paths: Paths) -> Iterator[d
         result = write_scores(
             connection, registry_of(paths.models), read_policy(), clock.now().replace(tzinfo=dt.UTC).timestamp()
         )
-        rows = row_counts(connection, SCORE_TABLES)
+        facts = described(connection, SCORE_TABLES, _CARRIED)
     decisions = {name: int(count) for name, count in result.scores["decision"].value_counts().items()}
-    yield from results(rows, {"decisions": decisions})
+    yield from results(facts, {"decisions": decisions})
 
 
 ASSETS = [abuse_model, abuse_worlds, abuse_scores]

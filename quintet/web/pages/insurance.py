@@ -221,7 +221,7 @@ def filter_fields(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterat
         chosen = [UNKNOWN if value is None else value for value in getattr(filters, name)]
         options = _options(_column(cursor, query), LINE_LABELS if name == "prod_line" else {})
         yield Filter(name, label, kind, options, chosen)  # type: ignore[arg-type]
-    yield Filter("agency", "Agency", "text", (), [str(value) for value in filters.agency], "All, or ids with commas")
+    yield Filter("agency", "Agency", "text", (), [str(value) for value in filters.agency], "All or ids, as 3, 156")
 
 
 def _typed(name: str, text: str) -> int | str:
