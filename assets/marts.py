@@ -136,7 +136,7 @@ def _build_marts_of(
             fully_modelled = datasets_fully_built(datasets, [*sources, context.assets_def], built)
             mark_modelled(connection, [batch for batch in batches if batch[0] in fully_modelled], clock.now())
             set_built(connection, {key.to_user_string(): versions[key] for key in built & rebuilt})
-            yield from _with_facts(connection, context, outputs, queries)
+            yield from _with_facts(connection, context, outputs, queries, _keys_of_sources(project, translator))
 
     return marts
 
@@ -170,7 +170,7 @@ def _build_results_of(
     def results(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse) -> Iterator[Any]:
         outputs, queries = yield from _build(context, dbt, variables, _whole_part(context, project, part))
         with warehouse.get_connection() as connection:
-            yield from _with_facts(connection, context, outputs, queries)
+            yield from _with_facts(connection, context, outputs, queries, _keys_of_sources(project, translator))
 
     return results
 
@@ -288,23 +288,45 @@ def _compiled_queries(target: Path) -> dict[str, str]:
     return {file.stem: file.read_text("utf-8") for file in files if file.parent.suffix == ""}
 
 
+def _keys_of_sources(project: Mapping[str, Any], translator: Translator) -> dict[tuple[str, str], list[str]]:
+    """Return the asset key of each source by schema and table: some are not named like their table."""
+    return {(one["schema"], one["name"]): [*translator.get_asset_key(one).path] for one in project["sources"].values()}
+
+
 def _with_facts(
-    connection: Any, context: dg.AssetExecutionContext, outputs: Sequence[dg.Output[Any]], queries: Mapping[str, str]
+    connection: Any,
+    context: dg.AssetExecutionContext,
+    outputs: Sequence[dg.Output[Any]],
+    queries: Mapping[str, str],
+    keys: Mapping[tuple[str, str], Sequence[str]],
 ) -> Iterator[dg.Output[Any]]:
-    """Add to each output what Dagster shows of its table. queries: the SQL by table; a seed has none."""
+    """Add to each output what Dagster shows of its table.
+
+    queries: the SQL by table; a seed has none. keys: of sources, as `_keys_of_sources` returns them.
+    """
     tables = columns_of_tables(connection)
     for output in outputs:
         name = ".".join(context.asset_key_for_output(output.output_name).path)
         query = queries.get(name.partition(".")[2])
-        sources = _sources_of_columns(context, name, query, tables) if query else {}
+        sources = _sources_of_columns(context, name, query, tables, keys) if query else {}
         yield output.with_metadata({**output.metadata, **table_facts(connection, tables, name, sources)})
 
 
-def _sources_of_columns(context: dg.AssetExecutionContext, name: str, query: str, tables: Tables) -> Sources:
+def _sources_of_columns(
+    context: dg.AssetExecutionContext,
+    name: str,
+    query: str,
+    tables: Tables,
+    keys: Mapping[tuple[str, str], Sequence[str]],
+) -> Sources:
     from quintet.warehouse.column_lineage import UntraceableQueryError, trace_columns
 
     try:
-        return trace_columns(query, tables)
+        traced = trace_columns(query, tables)
     except UntraceableQueryError as error:
         context.log.warning(f"{name}: its columns cannot be traced to others: {error}. The table is complete.")
         return {}
+    return {
+        column: [(*keys.get((schema, table), (schema, table)), source) for schema, table, source in found]
+        for column, found in traced.items()
+    }

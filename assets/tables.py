@@ -16,8 +16,8 @@ from quintet.warehouse.sql import quote_identifier
 
 ROWS, COLUMNS, LINEAGE = "dagster/row_count", "dagster/column_schema", "dagster/column_lineage"
 
-Sources = Mapping[str, Sequence[tuple[str, str, str]]]
-"""By column, the columns that it is computed from, as schema, table and column."""
+Sources = Mapping[str, Sequence[Sequence[str]]]
+"""By column, the columns that it is computed from: the parts of an asset key, and the column."""
 
 Tables = Mapping[str, Mapping[str, Mapping[str, str]]]
 """By schema, table and column: the data type."""
@@ -122,7 +122,7 @@ def table_facts(
         for column in columns
         if column in sources
     }
-    return {**facts, LINEAGE: dg.TableColumnLineage(known)} if any(known.values()) else facts
+    return {**facts, LINEAGE: dg.TableColumnLineage(known)} if known else facts
 
 
 def described(
