@@ -23,8 +23,9 @@ class UntraceableQueryError(ValueError):
 def trace_columns(sql: str, tables: Tables) -> dict[str, list[tuple[str, str, str]]]:
     """Return for each column of a query the columns that it is computed from, as schema, table and column.
 
-    A column that is computed from none, such as a count of rows, has an empty list. Conditions and join keys are no
-    source of a column. Tables that the query reads and that are not in `tables` are traced where it names the columns.
+    A column that is computed from none, such as a count of rows, has an empty list; so have columns that a function
+    such as `range` or an UNPIVOT makes. Conditions and join keys are no source of a column. Tables that the query reads
+    and that are not in `tables` are traced where it names the columns.
     Raises UntraceableQueryError where the query cannot be parsed.
     """
     known: dict[str, object] = dict(tables)
@@ -48,6 +49,6 @@ def _leaves(root: Node) -> list[tuple[str, str, str]]:
     """Return the columns of tables at the ends of a column's lineage, sorted."""
     found = set()
     for node in root.walk():
-        if not node.downstream and isinstance(node.expression, exp.Table):
+        if not node.downstream and isinstance(node.expression, exp.Table) and node.expression.db:
             found.add((node.expression.db, node.expression.name, exp.to_column(node.name).name))
     return sorted(found)

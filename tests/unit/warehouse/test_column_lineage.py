@@ -27,6 +27,8 @@ TABLES = {"raw": {"a": {"id": "bigint", "x": "double"}, "b": {"id": "bigint", "y
             "select row_number() over (partition by day order by y) as place from raw.b",
             {"place": ["raw.b.day", "raw.b.y"]},
         ),
+        ("select id, made as n from raw.a, range(3) as numbers (made)", {"id": ["raw.a.id"], "n": []}),
+        ("with long as (unpivot raw.b on y into name what value v) select sum(v) as v from long", {"v": []}),
         ("select 1 as one, other.name from elsewhere.other", {"one": [], "name": ["elsewhere.other.name"]}),
     ],
 )
