@@ -367,7 +367,9 @@ def key_figures(years: pd.DataFrame) -> list[Kpi]:
         is_share = kind == "percent"
         change, of = None, against
         if name == "written_premium":  # growth is of the rows that know both years: the same agencies
-            change, of = last.get("growth_rate"), f"{against}, same agencies" if before else against
+            change = last.get("growth_rate")
+            former_year = against if before else "against the year before"
+            of = f"{former_year}, same agencies" if change is not None else against
         elif value is not None and former is not None:
             change = value - former if is_share else (value / former - 1 if former > 0 else None)
         return Kpi(
