@@ -121,7 +121,7 @@ function legendWidth(view) {
 
 /* On a phone, long labels would leave no room for the marks beside them. */
 function leavingRoom(width) {
-  const most = Math.round(0.55 * width);
+  const most = Math.round(0.6 * width);
   return (name, value) => (name === "labelLimit" && value > most ? most : value);
 }
 
