@@ -281,7 +281,8 @@ def agency_history(summary: pd.DataFrame) -> Figure:
         ).properties(height=height, title=title)
 
     amount = alt.Y("written_premium:Q", axis=alt.Axis(labelExpr=SHORT_AMOUNT, grid=True), title=None)
-    share = alt.Y("shown:Q", axis=alt.Axis(format=".0%", grid=True, tickCount=4), title=None)
+    ends = alt.Undefined if rows["shown"].notna().any() else alt.Scale(domain=[0, 1])  # an axis needs some ends
+    share = alt.Y("shown:Q", axis=alt.Axis(format=".0%", grid=True, tickCount=4), scale=ends, title=None)
     chart = alt.vconcat(
         panel(f"Written premium, {CURRENCY}", heights[0], amount, premium_cursor),
         panel("Loss ratio", heights[1], share, ratio_cursor),

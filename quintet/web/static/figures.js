@@ -62,7 +62,7 @@ async function draw(plot) {
     const embed = await loadVega();
     const width = plot.clientWidth;
     if (!plot.isConnected || !width) return;
-    const spec = sized(JSON.parse(figure.querySelector("script.spec").textContent, leavingRoom(width)), width);
+    const spec = sized(JSON.parse(figure.querySelector("script.spec").textContent), width);
     const drawing = document.createElement("div");
     drawing.className = "drawing";
     const result = await embedded(embed, drawing, spec);
@@ -117,12 +117,6 @@ function legendWidth(view) {
   const marks = view.scenegraph().root.items[0].items;
   const legends = marks.filter((mark) => mark.role === "legend").flatMap((mark) => mark.items);
   return Math.max(0, ...legends.map((legend) => legend.bounds.x2 - legend.bounds.x1));
-}
-
-/* On a phone, long labels would leave no room for the marks beside them. */
-function leavingRoom(width) {
-  const most = Math.round(0.6 * width);
-  return (name, value) => (name === "labelLimit" && value > most ? most : value);
 }
 
 /* The height of a chart comes from its specification, the width from the page. */
