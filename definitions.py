@@ -21,6 +21,7 @@ from assets.marts import build_marts, build_results
 from assets.publish import build_snapshot
 from assets.records import RECORDED_ASSETS
 from assets.reports import REPORT_ASSETS
+from assets.tables import with_column_descriptions
 from quintet.domains import DOMAINS
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import project_code_version
@@ -92,7 +93,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         for name, imported in of_domains.items()
     }
     models = [*build_marts(project, variables, staged), *build_results(project, variables)]
-    own = [asset for module in modules for asset in module.ASSETS]
+    own = with_column_descriptions([asset for module in modules for asset in module.ASSETS], manifest)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
         *LEDGER,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.build import rebuilding
-from assets.tables import Retraining, row_counts, table_specs
+from assets.tables import Retraining, carried_from, columns_of_tables, described, table_facts, table_specs
 from quintet.conversions.domain import MATCHING_MODEL
 from quintet.conversions.frames import COUNTED, COUNTS
 from quintet.settings import Settings
@@ -31,6 +31,8 @@ _MATCHING_TABLES = {
     "ml.matching_changes": "The differences between the active model and the version before it.",
     "ml.matching_model": "The active model: its version, and when and why it was trained.",
 }
+_PAIRED = ["intermediate/int_conversions", "intermediate/int_broker_rows"]
+_MATCHED = carried_from({_PAIRED[0]: ["conversion_id"], _PAIRED[1]: ["broker_row_id", "partner"]})
 _ANALYSIS_TABLES = {
     "ml.conversion_rates": "Match rate and scores by country, day, device, page and element, against the rest.",
     "ml.conversion_residency": "How often the residency differs from the IP country, by IP country.",
@@ -39,6 +41,15 @@ _ANALYSIS_TABLES = {
     "ml.conversion_session_scores": "Whether rows of one session share their score.",
     "ml.conversion_insights": "The findings that pass their tests.",
 }
+_COUNTED = {
+    "ml.conversion_rates": carried_from({"ml/conversion_cells": ["measure", "dimension", "level"]}),
+    "ml.conversion_residency": carried_from({"ml/conversion_residency_counts": ["ip_iso2", "n", "commonest"]}),
+    "ml.conversion_residency_summary": carried_from({"ml/conversion_residency_case_counts": ["level", "rows"]}),
+    "ml.conversion_session_scores": carried_from(
+        {"ml/conversion_session_counts": ["sessions", "with_important", "all_important", "important_share"]}
+    ),
+}
+"""What each table of the analysis carries over from the counts."""
 
 
 [_COUNTRIES] = table_specs(
@@ -57,12 +68,11 @@ def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
     with warehouse.get_connection() as connection:
         with rebuilding(connection, _COUNTRIES) as code_has_changed:
             added = resolve_new_spellings(connection, from_scratch=code_has_changed)
-        known, unknown = connection.execute(
-            f"select count(country_iso2), count(*) - count(country_iso2) from {TABLE}"
-        ).fetchone() or (0, 0)
+        [(unknown,)] = connection.execute(f"select count(*) - count(country_iso2) from {TABLE}").fetchall()
+        facts = described(connection, [TABLE])
     return dg.MaterializeResult(
         asset_key=_COUNTRIES.key,
-        metadata={"dagster/row_count": known + unknown, "spellings added": added, "spellings not recognised": unknown},
+        metadata={**facts[TABLE], "spellings added": added, "spellings not recognised": unknown},
     )
 
 
@@ -80,7 +90,7 @@ def _inference(settings: Settings) -> "Inference":
 _MATCHING = table_specs(
     "conversions",
     _MATCHING_TABLES,
-    ["intermediate/int_conversions", "intermediate/int_broker_rows", "ops/pair_verdicts"],
+    [*_PAIRED, "ops/pair_verdicts"],
     ["quintet.conversions.matching_run"],
 )
 
@@ -112,7 +122,7 @@ def matching(
             inference=_inference(settings),
             log=context.log.info,
         )
-        rows = row_counts(connection, (*MATCH_TABLES, *REPORT_TABLES))
+        facts = described(connection, (*MATCH_TABLES, *REPORT_TABLES), _MATCHED)
         summary = dict(connection.execute("select figure, value from ml.matching_summary").fetchall())
     more = {
         "ml.matching_summary": {
@@ -126,10 +136,8 @@ def matching(
             "trained": outcome.training_reason or "no: the active model stays",
         },
     }
-    for table, count in rows.items():
-        yield dg.MaterializeResult(
-            asset_key=table.split("."), metadata={"dagster/row_count": count, **more.get(table, {})}
-        )
+    for table, known in facts.items():
+        yield dg.MaterializeResult(asset_key=table.split("."), metadata={**known, **more.get(table, {})})
 
 
 @dg.multi_asset(
@@ -148,7 +156,8 @@ def conversion_analysis(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
 
     with warehouse.get_connection() as connection:
         analysis = write_analysis(connection)
-        rows = row_counts(connection, TABLES)
+        columns = columns_of_tables(connection)
+        facts = {table: table_facts(connection, columns, table, _COUNTED.get(table, {})) for table in TABLES}
     more: dict[str, dict[str, Any]] = {
         "ml.conversion_rates": {
             "comparisons": int(analysis.rates["p_value"].notna().sum()),
@@ -160,10 +169,8 @@ def conversion_analysis(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
             ),
         },
     }
-    for table, count in rows.items():
-        yield dg.MaterializeResult(
-            asset_key=table.split("."), metadata={"dagster/row_count": count, **more.get(table, {})}
-        )
+    for table, known in facts.items():
+        yield dg.MaterializeResult(asset_key=table.split("."), metadata={**known, **more.get(table, {})})
 
 
 STAGED = [country_names]

@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.facts import DAILY, check_result, column_schema, owners_of
 from assets.postgres_extract import SOURCE, SOURCED
+from assets.tables import described
 from quintet.code_version import code_version
 from quintet.domains import DATASETS
 from quintet.ingest.batches import Outcome, batch_versions
@@ -100,7 +101,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
         with warehouse.get_connection() as connection:
             outcomes = load_files(connection, inboxes.mapped(dataset), files, clock.now(), context.log.info)
             forget_read(connection, dataset.name, [file.name for file in files])
-            (rows,) = connection.execute(f"select count(*) from raw.{dataset.name}").fetchone() or (0,)
+            facts = described(connection, [f"raw.{dataset.name}"])[f"raw.{dataset.name}"]
             batches = batch_versions(connection, dataset.name)
             checks = [
                 check_result("schema", key, check_schema(connection, dataset)),
@@ -114,7 +115,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
         )
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata={"dagster/row_count": rows, **_counts(outcomes)},
+            metadata={**facts, **_counts(outcomes)},
             check_results=[*checks, readable],
             data_version=dg.DataVersion(hashlib.sha256("\n".join(batches).encode()).hexdigest()[:16]),
         )

@@ -8,14 +8,17 @@ from assets.build import rebuilding
 from assets.facts import DAILY, DOMAIN_TAG, REPORTS, owners_of
 from assets.ingest import raw_key
 from assets.publish import SNAPSHOT
-from assets.tables import results, table_specs
+from assets.tables import carried_from, described, results, table_specs
 from quintet.code_version import code_version
-from quintet.insurance.normalise import STAGING_COLUMNS
+from quintet.insurance.normalise import SOURCES
 from quintet.insurance.stage import TABLE, stage_new_batches
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
+_NORMALISED = {name: [("raw", "agency_performance", source)] for name, source in SOURCES.items()}
+_HISTORY = "intermediate/int_premium_history"
+_CARRIED = carried_from({_HISTORY: ["agency_id", "prod_line", "year"]})
 _FORECAST_TABLES = {
     "ml.premium_forecast": "Next year's written premium of each agency and line, with bands.",
     "ml.premium_forecast_backtest": "The forecasts of each model for past years unseen by it, and the outcomes.",
@@ -33,27 +36,22 @@ _FORECAST_TABLES = {
     pool=POOL,
     freshness_policy=DAILY,
     code_version=code_version("quintet.insurance.stage"),
-    metadata={
-        "dagster/table_name": TABLE,
-        "dagster/column_schema": dg.TableSchema(
-            [dg.TableColumn(name, kind.lower()) for name, kind in STAGING_COLUMNS.items()]
-        ),
-    },
+    metadata={"dagster/table_name": TABLE},
 )
 def stg_agency_performance(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Normalise the batches that are new since the last run."""
     with warehouse.get_connection() as connection:
         with rebuilding(connection, context.assets_def.get_asset_spec()) as code_has_changed:
             added = stage_new_batches(connection, from_scratch=code_has_changed)
-        (rows,) = connection.execute(f"select count(*) from {TABLE}").fetchone() or (0,)
-    return dg.MaterializeResult(metadata={"dagster/row_count": rows, "rows added": added})
+        facts = described(connection, [TABLE], _NORMALISED)
+    return dg.MaterializeResult(metadata={**facts[TABLE], "rows added": added})
 
 
 @dg.multi_asset(
     specs=table_specs(
         "insurance",
         _FORECAST_TABLES,
-        ["intermediate/int_premium_history"],
+        [_HISTORY],
         ["quintet.insurance.forecast_tables"],
         ("python", "scikitlearn", "duckdb"),
     ),
@@ -67,9 +65,9 @@ def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
 
     with warehouse.get_connection() as connection:
         result = write_forecast(connection)
+        facts = described(connection, TABLES, _CARRIED)
     context.log.info(describe(result))
-    rows = (len(result.forecasts), len(result.backtest), len(result.models) + len(result.years))
-    yield from results(dict(zip(TABLES, rows, strict=True)), {"model": describe(result)})
+    yield from results(facts, {"model": describe(result)})
 
 
 @dg.asset(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.facts import DAILY, DOMAIN_TAG, REPORTS, owners_of
-from assets.tables import Retraining, results, row_counts, table_specs
+from assets.tables import Retraining, carried_from, columns_of_tables, described, results, table_facts, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
@@ -52,6 +52,12 @@ _MODEL_DESCRIPTIONS = {
     "ml.lending_model_distribution": "Distribution of points by decision and outcome.",
     "ml.lending_scores": "Every application scored and decided by the active model and policy.",
     "ml.lending_what_if": "What other limits of approval would have decided, lent and lost.",
+}
+
+_CARRIED = {
+    "ml.lending_scores": carried_from(
+        {TRAINING_SET.replace(".", "/"): ["application_id", "client_id", "applied_on", "amount", "outcome", "is_open"]}
+    )
 }
 
 _SHARED: dict[str, Any] = {"group_name": "lending", "owners": owners_of("lending"), "freshness_policy": DAILY}
@@ -207,7 +213,8 @@ def lending_client_features(
     rows = client_features(feature_folder(paths.folder), features(), as_of)
     with warehouse.get_connection() as connection:
         write_client_features(connection, rows, features())
-    yield from results({CLIENT_FEATURES: len(rows)}, {"as of": as_of.isoformat()})
+        facts = described(connection, [CLIENT_FEATURES])
+    yield from results(facts, {"as of": as_of.isoformat()})
 
 
 @dg.multi_asset(
@@ -225,7 +232,8 @@ def lending_training_set(warehouse: Warehouse, paths: Paths) -> Iterator[dg.Mate
     rows = training_rows(feature_folder(paths.folder), features())
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
-    yield from results({TRAINING_SET: len(rows)})
+        facts = described(connection, [TRAINING_SET])
+    yield from results(facts)
 
 
 @dg.asset(
@@ -285,10 +293,11 @@ def lending_model(
             clock.now(),
             retrain=config.retrain,
         )
-        rows = row_counts(connection, MODEL_TABLES)
+        columns = columns_of_tables(connection)
+        facts = {table: table_facts(connection, columns, table, _CARRIED.get(table, {})) for table in MODEL_TABLES}
     version = promotion.model.version if promotion.model is not None else "none"
     context.log.info(f"active scoring model: {version}; {promotion.why}")
-    yield from results(rows, {"model": version, "why": promotion.why})
+    yield from results(facts, {"model": version, "why": promotion.why})
 
 
 ASSETS = [

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ import dagster as dg
 from assets.ahead import importing, modules_to_import
 from assets.build import datasets_fully_built
 from assets.facts import DAILY, owners_of
+from assets.tables import Sources, Tables, columns_of_tables, table_facts
 from assets.unfinished import RESULTS
 from assets.versions import model_versions, versions_of
 from quintet.domains import DATASETS
@@ -128,13 +130,13 @@ def _build_marts_of(
             rebuilt = _to_rebuild(context, versions, built_versions(connection))
         given = {**variables, "rebuilt": sorted(key.path[-1] for key in rebuilt)}
         with importing(modules_to_import(context, domain)):
-            outputs = yield from _build(context, dbt, given, _whole_part(context, project, part))
+            outputs, queries = yield from _build(context, dbt, given, _whole_part(context, project, part))
         built = {context.asset_key_for_output(output.output_name) for output in outputs}
         with warehouse.get_connection() as connection:
             fully_modelled = datasets_fully_built(datasets, [*sources, context.assets_def], built)
             mark_modelled(connection, [batch for batch in batches if batch[0] in fully_modelled], clock.now())
             set_built(connection, {key.to_user_string(): versions[key] for key in built & rebuilt})
-            yield from _with_row_counts(connection, context, outputs)
+            yield from _with_facts(connection, context, outputs, queries, _keys_of_sources(project, translator))
 
     return marts
 
@@ -166,9 +168,9 @@ def _build_results_of(
         pool=POOL,
     )
     def results(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse) -> Iterator[Any]:
-        outputs = yield from _build(context, dbt, variables, _whole_part(context, project, part))
+        outputs, queries = yield from _build(context, dbt, variables, _whole_part(context, project, part))
         with warehouse.get_connection() as connection:
-            yield from _with_row_counts(connection, context, outputs)
+            yield from _with_facts(connection, context, outputs, queries, _keys_of_sources(project, translator))
 
     return results
 
@@ -246,8 +248,10 @@ def _reads_models(nodes: Mapping[str, Any], name: str) -> bool:
 
 def _build(
     context: dg.AssetExecutionContext, dbt: Dbt, variables: Mapping[str, Any], arguments: Sequence[str]
-) -> Generator[Any, None, list[dg.Output[Any]]]:
-    """Run dbt for the selected models; yield its checks and return its outputs, also those of a failed run.
+) -> Generator[Any, None, tuple[list[dg.Output[Any]], dict[str, str]]]:
+    """Run dbt for the selected models; yield its checks and return its outputs, with the SQL by table.
+
+    It yields the outputs of a failed run before it raises.
 
     The caller must hold no connection: dbt opens the warehouse in a separate process.
     """
@@ -273,18 +277,56 @@ def _build(
         # a table that fails its test is not built: it stays unfinished, and is not published
         yield from (out for out in outputs if context.asset_key_for_output(out.output_name) not in failed)
         raise
+    queries = _compiled_queries(invocation.target_path)
     shutil.rmtree(invocation.target_path)  # after a failed run it stays, with dbt's log
-    return outputs
+    return outputs, queries
 
 
-def _with_row_counts(
-    connection: Any, context: dg.AssetExecutionContext, outputs: Sequence[dg.Output[Any]]
+def _compiled_queries(target: Path) -> dict[str, str]:
+    """Return the SQL of each model that dbt has run, by its table. Tests are compiled into folders of their YAML."""
+    files = (target / "compiled").glob("*/models/**/*.sql")
+    return {file.stem: file.read_text("utf-8") for file in files if file.parent.suffix == ""}
+
+
+def _keys_of_sources(project: Mapping[str, Any], translator: Translator) -> dict[tuple[str, str], list[str]]:
+    """Return the asset key of each source by schema and table: some are not named like their table."""
+    return {(one["schema"], one["name"]): [*translator.get_asset_key(one).path] for one in project["sources"].values()}
+
+
+def _with_facts(
+    connection: Any,
+    context: dg.AssetExecutionContext,
+    outputs: Sequence[dg.Output[Any]],
+    queries: Mapping[str, str],
+    keys: Mapping[tuple[str, str], Sequence[str]],
 ) -> Iterator[dg.Output[Any]]:
+    """Add to each output what Dagster shows of its table.
+
+    queries: the SQL by table; a seed has none. keys: of sources, as `_keys_of_sources` returns them.
+    """
+    tables = columns_of_tables(connection)
     for output in outputs:
-        yield output.with_metadata({**output.metadata, **_row_count(connection, context, output)})
+        name = ".".join(context.asset_key_for_output(output.output_name).path)
+        query = queries.get(name.partition(".")[2])
+        sources = _sources_of_columns(context, name, query, tables, keys) if query else {}
+        yield output.with_metadata({**output.metadata, **table_facts(connection, tables, name, sources)})
 
 
-def _row_count(connection: Any, context: dg.AssetExecutionContext, output: dg.Output[Any]) -> dict[str, int]:
-    schema, table = context.asset_key_for_output(output.output_name).path
-    (rows,) = connection.execute(f'select count(*) from {schema}."{table}"').fetchone()
-    return {"dagster/row_count": rows}
+def _sources_of_columns(
+    context: dg.AssetExecutionContext,
+    name: str,
+    query: str,
+    tables: Tables,
+    keys: Mapping[tuple[str, str], Sequence[str]],
+) -> Sources:
+    from quintet.warehouse.column_lineage import UntraceableQueryError, trace_columns
+
+    try:
+        traced = trace_columns(query, tables)
+    except UntraceableQueryError as error:
+        context.log.warning(f"{name}: its columns cannot be traced to others: {error}. The table is complete.")
+        return {}
+    return {
+        column: [(*keys.get((schema, table), (schema, table)), source) for schema, table, source in found]
+        for column, found in traced.items()
+    }

@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, REPORTS, owners_of
 from assets.publish import SNAPSHOT
-from assets.tables import results, table_specs
+from assets.tables import carried_from, described, results, table_specs
 from quintet.code_version import code_version
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.clock import Clock
@@ -24,6 +24,7 @@ _MINUTES = ["intermediate/int_payment_minutes", "intermediate/int_payment_hours"
 _BY_VALUE = ["intermediate/int_transactions_current", "intermediate/int_payment_settings"]
 _RULES = ["ops/rule_changes", "ops/rule_list_entries"]
 _CHECKOUT_HOURS = ["intermediate/int_checkout_hours", "intermediate/int_payment_hours"]
+_CARRIED = carried_from({_MINUTES[0]: ["minute_at"], _CHECKOUT_HOURS[0]: ["source_file", "hour"]})
 _ALERT_TABLES = {
     "ml.payment_points": "Each series in each minute: observed and expected count, and how improbable they are.",
     "ml.payment_incident_values": "Values of dimensions that explain incidents, with share and probability.",
@@ -48,8 +49,8 @@ def payment_alerts(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     from quintet.payments.alert_tables import write_alerts
 
     with warehouse.get_connection() as connection:
-        rows = write_alerts(connection)
-    yield from results(rows)
+        facts = described(connection, write_alerts(connection), _CARRIED)
+    yield from results(facts)
 
 
 @dg.multi_asset(
@@ -62,8 +63,8 @@ def checkout_hours_judged(warehouse: Warehouse) -> Iterator[dg.MaterializeResult
     from quintet.payments.alert_tables import write_checkout_anomalies
 
     with warehouse.get_connection() as connection:
-        rows = write_checkout_anomalies(connection)
-    yield from results(rows)
+        facts = described(connection, write_checkout_anomalies(connection), _CARRIED)
+    yield from results(facts)
 
 
 @dg.multi_asset(specs=table_specs("payments", _EVALUATION_TABLES, [], _MODULES), name="alert_evaluation", pool=POOL)
@@ -72,8 +73,8 @@ def alert_evaluation(warehouse: Warehouse, paths: Paths) -> Iterator[dg.Material
     from quintet.payments.alert_tables import write_evaluation
 
     with warehouse.get_connection() as connection:
-        rows = write_evaluation(connection, paths.models / EVALUATIONS)
-    yield from results(rows)
+        facts = described(connection, write_evaluation(connection, paths.models / EVALUATIONS))
+    yield from results(facts)
 
 
 @dg.asset(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.facts import EVALUATIONS
-from assets.tables import Retraining, results, row_counts, table_specs
+from assets.tables import Retraining, carried_from, described, results, table_specs
 from quintet.settings import Settings
 from resources.clock import Clock
 from resources.paths import Paths
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from quintet.promotions.evidence import Gathering
 
 _ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
+_CARRIED = carried_from(
+    {
+        _ACCOUNTS[0]: [
+            *("user_id", "email", "first_name", "last_name", "ip_address", "device_id", "user_agent"),
+        ],
+        "ml/abuse_model": ["model_version"],
+    }
+)
 _RULES = ["ops/rule_changes", "ops/rule_list_entries"]
 _MODULES = ["quintet.promotions.result_tables"]
 _WORLDS = ["quintet.promotions.ring_worlds"]
@@ -74,10 +82,10 @@ def abuse_model(
             retrain=config.retrain,
             gathering=gathering_of(settings),
         )
-        rows = row_counts(connection, MODEL_TABLES)
+        facts = described(connection, MODEL_TABLES)
     context.log.info(f"active abuse model: {trained.model.version}; {trained.verdict.why}")
     yield from results(
-        rows,
+        facts,
         {
             "model": trained.model.version,
             "why": trained.verdict.why,
@@ -94,8 +102,9 @@ def abuse_worlds(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeR
     from quintet.promotions.ring_worlds import write_worlds
 
     with warehouse.get_connection() as connection:
-        rows = write_worlds(connection, paths.models / EVALUATIONS)
-    yield from results(rows)
+        written = write_worlds(connection, paths.models / EVALUATIONS)
+        facts = described(connection, written)
+    yield from results(facts)
 
 
 def gathering_of(settings: Settings) -> "Gathering":
@@ -131,9 +140,9 @@ def abuse_scores(
             clock.now().replace(tzinfo=dt.UTC).timestamp(),
             gathering_of(settings),
         )
-        rows = row_counts(connection, SCORE_TABLES)
+        facts = described(connection, SCORE_TABLES, _CARRIED)
     decisions = {name: int(count) for name, count in result.scores["decision"].value_counts().items()}
-    yield from results(rows, {"decisions": decisions, "engine": settings.engine})
+    yield from results(facts, {"decisions": decisions, "engine": settings.engine})
 
 
 ASSETS = [abuse_model, abuse_worlds, abuse_scores]

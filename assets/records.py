@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from assets.facts import DAILY, owners_of
+from assets.tables import columns_of_tables, table_facts
 from quintet.code_version import code_version
 from quintet.domains import DOMAINS, RECORDED
 from quintet.settings import Settings
@@ -46,13 +47,17 @@ def build_recorded_assets(name: str, tables: Sequence[RecordedTable]) -> dg.Asse
         context: dg.AssetExecutionContext, warehouse: Warehouse, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult]:
         with warehouse.get_connection() as connection:
+            columns = columns_of_tables(connection)
             for table in tables:
                 if _key(table) not in context.selected_asset_keys:
                     continue
-                rows = ingest_recorded(connection, table, settings.state)
-                restarts = count_restarts(connection, table)
+                ingest_recorded(connection, table, settings.state)
                 yield dg.MaterializeResult(
-                    asset_key=_key(table), metadata={"dagster/row_count": rows, "restarts of the numbering": restarts}
+                    asset_key=_key(table),
+                    metadata={
+                        **table_facts(connection, columns, f"ops.{table.name}"),
+                        "restarts of the numbering": count_restarts(connection, table),
+                    },
                 )
 
     return recorded

@@ -30,7 +30,8 @@ class Built:
     """A table that a run built, or failed to build.
 
     name: as Dagster shows it, such as `insurance/dim_agency`. inputs: the tables it is made from. columns: by name, the
-    type; empty where unknown. rows: None where unknown.
+    type; empty where unknown. sources: by column, the tables and columns that it is computed from. rows: None where
+    unknown.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Built:
     at: dt.datetime
     is_complete: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     rows: int | None = None
 
 
@@ -76,6 +78,13 @@ def _event(run_id: str, job: str, built: Built) -> dict[str, Any]:
     if built.columns:
         fields = [{"name": name, "type": data_type} for name, data_type in built.columns.items()]
         facets["schema"] = _facet("facets/1-1-1/SchemaDatasetFacet.json#/$defs/SchemaDatasetFacet", fields=fields)
+    if built.sources:
+        inputs = {
+            column: {"inputFields": [{"namespace": NAMESPACE, "name": table, "field": one} for table, one in sources]}
+            for column, sources in built.sources.items()
+        }
+        lineage = "facets/1-2-0/ColumnLineageDatasetFacet.json#/$defs/ColumnLineageDatasetFacet"
+        facets["columnLineage"] = _facet(lineage, fields=inputs)
     output: dict[str, Any] = {"namespace": NAMESPACE, "name": built.name, "facets": facets}
     if built.rows is not None:
         statistics = "facets/1-0-2/OutputStatisticsOutputDatasetFacet.json#/$defs/OutputStatisticsOutputDatasetFacet"

@@ -63,11 +63,17 @@ def _built(
 ) -> Built:
     schema, rows = made.metadata.get("dagster/column_schema"), made.metadata.get("dagster/row_count")
     described = schema.schema.columns if isinstance(schema, dg.TableSchemaMetadataValue) else []
+    traced = made.metadata.get("dagster/column_lineage")
+    deps = traced.column_lineage.deps_by_column if isinstance(traced, dg.TableColumnLineageMetadataValue) else {}
     return Built(
         name=made.asset_key.to_user_string(),
         inputs=_names(upstream.get(made.asset_key, ())),
         at=at,
         columns={column.name: column.type for column in described},
+        sources={
+            name: [(dep.asset_key.to_user_string(), dep.column_name) for dep in sources]
+            for name, sources in deps.items()
+        },
         rows=rows.value if isinstance(rows, dg.IntMetadataValue) else None,
     )
 

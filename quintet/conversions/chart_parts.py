@@ -15,6 +15,7 @@ _NO_ROWS = (
     "`make run SELECT=conversions`."
 )
 PERCENT_AXIS = alt.Axis(
+    labelOverlap="greedy",
     title=None,
     format="~%",
     grid=True,

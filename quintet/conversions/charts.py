@@ -116,7 +116,7 @@ def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int =
         axis=alt.Axis(labelLimit=LABEL_LIMIT),
     )
     base = alt.Chart(plain_rows(shown, columns, "label", "text", "low", "high", "is_finding", "mean"))
-    axis = alt.Axis(title=None, grid=True) if measure == "mean_score" else PERCENT_AXIS
+    axis = alt.Axis(title=None, grid=True, labelOverlap="greedy") if measure == "mean_score" else PERCENT_AXIS
     least = float(shown["low"].min()) if measure == "match_rate" else min(0.0, float(shown["low"].min()))
     x = alt.X("low:Q", axis=axis, scale=label_scale(least, float(shown["high"].max())))
     lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(x=x, x2="high:Q", y=y, tooltip=tooltips(columns))

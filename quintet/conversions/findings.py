@@ -16,10 +16,16 @@ from quintet.conversions.episodes import episodes
 from quintet.conversions.insights import DIMENSIONS, Measure, where
 from quintet.conversions.rate_insights import recommendation
 
-COLUMNS = (
-    *("dimension", "level", "measure", "finding", "mean", "rest_mean", "effect", "effect_low", "effect_high", "n"),
-    *("q_value", "customers", "customers_low", "customers_high", "action"),
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("dimension", "level", "measure", "finding"), "str"),
+        **dict.fromkeys(("mean", "rest_mean", "effect", "effect_low", "effect_high"), "float64"),
+        "n": "int64",
+        **dict.fromkeys(("q_value", "customers", "customers_low", "customers_high"), "float64"),
+        "action": "str",
+    }
 )
+"""The columns of a ranking with their types, also where there is no finding."""
 
 _SENTENCES: Mapping[tuple[Measure, bool], str] = MappingProxyType(  # by measure, and whether the group is better
     {
@@ -43,7 +49,7 @@ def ranked_findings(rates: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     sessions = overall["n"].sum()
     per_matched = float(overall["total"].sum() / sessions) if sessions else np.nan
     parts = [_of_dimension(rates, cells, dimension, per_matched) for dimension in DIMENSIONS]
-    found = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
+    found = pd.concat([part for part in parts if len(part)] or [_no_finding()], ignore_index=True).astype(COLUMNS)
     order = ["customers", "q_value", "dimension", "level"]
     return found.sort_values(order, ascending=[False, True, True, True], na_position="last", ignore_index=True)
 
@@ -64,7 +70,11 @@ def _of_dimension(rates: pd.DataFrame, cells: pd.DataFrame, dimension: str, per_
         if len(holds):
             worth = per_matched if measure == "match_rate" else 1.0
             parts.append(_worded(holds, levels, measure, dimension, worth))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(parts, ignore_index=True) if parts else _no_finding()
+
+
+def _no_finding() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(COLUMNS))
 
 
 def _worded(holds: pd.DataFrame, levels: pd.DataFrame, measure: Measure, dimension: str, worth: float) -> pd.DataFrame:
@@ -92,7 +102,7 @@ def _worded(holds: pd.DataFrame, levels: pd.DataFrame, measure: Measure, dimensi
             "customers_high": ends[:, 1] * scale,
             "action": [recommendation(row, levels, measure, dimension) for _, row in holds.iterrows()],
         },
-        columns=COLUMNS,
+        columns=list(COLUMNS),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -34,11 +35,16 @@ def match_report(
         "clocks": _clocks(model),
         "lags": _lags(model),
         "weights": _weights(model),
-        "calibration": pd.DataFrame(model.calibration, columns=["given", "true"]),
+        "calibration": _frame(model.calibration, given="float64", true="float64"),
         "certainty": _certainty(connection, schema),
         "placebo": placebo_rates,
         "changes": _changes(before, model),
     }
+
+
+def _frame(rows: Sequence[tuple[Any, ...]], **kinds: str) -> pd.DataFrame:
+    """Return rows as a frame with these columns and types, which it also has without a row."""
+    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
 
 
 def _summary(
@@ -75,7 +81,7 @@ def _clocks(model: MatchingModel) -> pd.DataFrame:
         for name, partner in sorted(model.partners.items())
         for number, stretch in enumerate(partner.clock)
     ]
-    return pd.DataFrame(rows, columns=["partner", "from_at", "offset_seconds", "is_clear"])
+    return _frame(rows, partner="str", from_at="datetime64[s]", offset_seconds="int64", is_clear="bool")
 
 
 def _lags(model: MatchingModel) -> pd.DataFrame:
@@ -86,7 +92,7 @@ def _lags(model: MatchingModel) -> pd.DataFrame:
             partner.lag.edges_seconds, partner.lag.edges_seconds[1:], partner.lag.mass, strict=False
         )
     ]
-    return pd.DataFrame(rows, columns=["partner", "from_second", "until_second", "share", "per_second"])
+    return _frame(rows, partner="str", from_second="int64", until_second="int64", share="float64", per_second="float64")
 
 
 def _weights(model: MatchingModel) -> pd.DataFrame:
@@ -96,7 +102,7 @@ def _weights(model: MatchingModel) -> pd.DataFrame:
         for label, field in (("ip", partner.ip), ("residency", partner.residency))
         for outcome in ("same", "missing", "other")
     ]
-    return pd.DataFrame(rows, columns=["partner", "field", "outcome", "m", "u"])
+    return _frame(rows, partner="str", field="str", outcome="str", m="float64", u="float64")
 
 
 def _certainty(connection: duckdb.DuckDBPyConnection, schema: str) -> pd.DataFrame:
@@ -129,4 +135,4 @@ def figures_of(model: MatchingModel) -> dict[tuple[str, str], str]:
 def _changes(before: MatchingModel | None, now: MatchingModel) -> pd.DataFrame:
     old, new = (figures_of(before) if before else {}), figures_of(now)
     rows = [(*key, old.get(key), new.get(key)) for key in sorted(old | new) if before and old.get(key) != new.get(key)]
-    return pd.DataFrame(rows, columns=["partner", "what", "before", "now"])
+    return _frame(rows, partner="str", what="str", before="str", now="str")

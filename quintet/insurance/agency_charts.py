@@ -139,7 +139,7 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
     shown_on_hover = tooltips(columns)
     x = alt.X(
         "written_premium:Q",
-        scale=alt.Scale(type="log", nice=False, padding=16),
+        scale=alt.Scale(type="log", domain=_decades(known["written_premium"]), nice=False, padding=16),
         axis=alt.Axis(
             title=f"Written premium, {CURRENCY}",
             labelExpr=SHORT_AMOUNT,
@@ -155,10 +155,11 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
         axis=alt.Axis(title="Loss ratio", format=".0%", grid=True),
     )
     sized = known.assign(size=known["policies_in_force"].fillna(0))
+    sizes = [0.0, max(float(sized["size"].max()), 1.0)]
     dots = alt.Chart(plain_rows(sized, columns, "shown", "is_beyond", "size")).encode(
         x=x,
         y=y,
-        size=alt.Size("size:Q", scale=alt.Scale(range=[24, 520], zero=True), legend=None),
+        size=alt.Size("size:Q", scale=alt.Scale(domain=sizes, range=[24, 520]), legend=None),
         tooltip=shown_on_hover,
     )
     if has_segments:
@@ -205,6 +206,16 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
     )
     chart = alt.layer(line, inside, outside, words, names).properties(height=height)
     return Figure(name, title, alternative, chart, table, columns, note=note, height=height)
+
+
+def _decades(values: pd.Series) -> list[float]:
+    """Return the ends of a logarithmic axis: of the values, or of their decade where no power of ten is among them.
+
+    values: above zero. An axis of the data alone has no end where a layer is empty, and no tick within a decade.
+    """
+    least, most = float(values.min()), float(values.max())
+    decade = 10.0 ** np.floor(np.log10(least))
+    return [least, most] if least < 10 * decade <= most else [decade, 10 * decade]
 
 
 def _apart(named: pd.DataFrame, drawn: pd.DataFrame, highest: float, together: float, width: int) -> pd.Series:
@@ -270,7 +281,8 @@ def agency_history(summary: pd.DataFrame) -> Figure:
         ).properties(height=height, title=title)
 
     amount = alt.Y("written_premium:Q", axis=alt.Axis(labelExpr=SHORT_AMOUNT, grid=True), title=None)
-    share = alt.Y("shown:Q", axis=alt.Axis(format=".0%", grid=True, tickCount=4), title=None)
+    ends = alt.Undefined if rows["shown"].notna().any() else alt.Scale(domain=[0, 1])  # an axis needs some ends
+    share = alt.Y("shown:Q", axis=alt.Axis(format=".0%", grid=True, tickCount=4), scale=ends, title=None)
     chart = alt.vconcat(
         panel(f"Written premium, {CURRENCY}", heights[0], amount, premium_cursor),
         panel("Loss ratio", heights[1], share, ratio_cursor),

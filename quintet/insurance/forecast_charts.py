@@ -78,7 +78,8 @@ def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure
     x = years_axis(first, last, room=0.38)
     color = alt.Color("line:N", scale=line, legend=None)
     drawn = pd.concat([past["written_premium"], *(fan[band] for band in bands)]).dropna()
-    scale = alt.Scale(zero=starts_near_zero(drawn))
+    # room for the names of lines, which are two rows high
+    scale = alt.Scale(zero=starts_near_zero(drawn), padding=_LABEL_HEIGHT / 2)
     y_axis = alt.Y("written_premium:Q", axis=PREMIUM_AXIS, scale=scale)
     behind = alt.Chart(plain_rows(fan, (), "line", "year", *bands)).encode(x=x, color=color)
     ninety_five = behind.mark_area(style="interval-95").encode(

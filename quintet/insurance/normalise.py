@@ -174,6 +174,13 @@ STAGING_COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """The columns of `staging.stg_agency_performance`, in order, with their DuckDB types."""
 
+_RENAMED = MappingProxyType({**_NUMBERS, "has_vendor": "vendor_ind"})
+
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {name: _RENAMED.get(measure := name.removesuffix("_missing_reason"), measure) for name in STAGING_COLUMNS}
+)
+"""The column of `raw.agency_performance` behind each column of `staging.stg_agency_performance`."""
+
 
 def normalise(raw: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `raw.agency_performance`, typed, one row for each input row in the same order.

@@ -222,7 +222,10 @@ def _general(data: _Data) -> Section:
         Column("unobserved_minutes", "Minutes without", "count"),
     )
     days = data.days.assign(day=pd.to_datetime(data.days["day"]).dt.strftime("%Y-%m-%d"))
-    return Section("The days in view", (Chart(figure), Table(days, columns, "The days")))
+    each = data.days["transactions"]
+    most = counted(int(each.max()), "payment")
+    title = f"A day has {int(each.min()):,} to {most}" if len(each) > 1 else f"The day has {most}"
+    return Section(title, (Chart(figure), Table(days, columns, "The days")))
 
 
 def _means(points: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import altair as alt
 import pandas as pd
 
+from quintet.presentation.layers import without_empty_layers
+
 Scheme = Literal["light", "dark"]
 Kind = Literal[
     "text", "sentence", "identifier", "year", "moment", "count", "money", "percent", "change", "points", "decimal"
@@ -182,7 +184,7 @@ class Figure:
         with alt.theme.enable("none"):
             spec: dict[str, Any] = self.chart.to_dict(validate=False)
         spec.pop("config", None)
-        return spec
+        return without_empty_layers(spec)
 
 
 def format_value(value: Any, kind: Kind) -> str:

@@ -307,9 +307,11 @@ def _verification(data: _Data) -> tuple[Finding, Section] | None:
         own = labels[labels["is_email_verified"].eq(email) & labels["is_phone_verified"].eq(phone)]
         rows.append((name, len(own), own["is_abuser"].astype(float).mean() if len(own) else float("nan")))
     frame = pd.DataFrame(rows, columns=["name", "accounts", "share"]).dropna()
+    worst = frame.iloc[int(frame["share"].to_numpy().argmax())]
+    most = f"Abusers are most frequent, {worst['share']:.1%}, where accounts confirmed {worst['name']}."
     figure = ranked_bars(
         "verification", "Confirmed abusers, share of the accounts", frame, Column("name", "Confirmed"),
-        Column("share", "Abusers", "percent"), "Accounts that confirmed nothing are abusers most often.",
+        Column("share", "Abusers", "percent"), most,
     )  # fmt: skip
     return finding, Section("Abusers confirm their address and phone less often", (Text(text), Chart(figure)))
 
@@ -328,7 +330,13 @@ def _over_time(data: _Data) -> Section:
         (Column("sign_ups", "Sign-ups", "count"), Column("uses", "Uses", "count")),
         f"{counted(len(data.users), 'sign-up')} and {counted(len(data.usages), 'use')} in all.", time_format="%b %Y",
     )  # fmt: skip
-    return Section("Sign-ups and uses over time", (Chart(figure),))
+    peaks = [
+        f"most {words} are of {counts[column].idxmax():%B %Y}"
+        for words, column in (("sign-ups", "sign_ups"), ("uses", "uses"))
+        if counts[column].any()
+    ]
+    title = ", ".join(peaks)
+    return Section(title[:1].upper() + title[1:], (Chart(figure),))
 
 
 def _bars(name: str, title: str, frame: pd.DataFrame, value: str, label: str) -> Figure:

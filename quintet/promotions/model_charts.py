@@ -78,7 +78,8 @@ def score_histogram(bins: pd.DataFrame, threshold: float) -> Figure:
             tooltip=tips,
         )
     )
-    chart = alt.layer(bars, dots, _movable_rule(threshold)).properties(height=height)
+    has_abusers = bool(rows["abusers"].gt(0).any())
+    chart = alt.layer(bars, *([dots] if has_abusers else []), _movable_rule(threshold)).properties(height=height)
     above = int(rows.loc[rows["low"] >= 0.5, "accounts"].sum())
     alternative = f"{above:,} of {counted(int(rows['accounts'].sum()), 'account')} scored of 0.5 or more."
     note = "The dashed line is the threshold set above; the vertical scale is logarithmic."

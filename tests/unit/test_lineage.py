@@ -11,7 +11,14 @@ import pytest
 from quintet.lineage import Built, LineageError, events_of, send_events
 
 AT = dt.datetime(2026, 1, 1, 10, tzinfo=dt.UTC)
-AGENCIES = Built("insurance/dim_agency", ["insurance/stg"], AT, columns={"agency_id": "bigint"}, rows=20)
+AGENCIES = Built(
+    "insurance/dim_agency",
+    ["insurance/stg"],
+    AT,
+    columns={"agency_id": "bigint"},
+    sources={"agency_id": [("insurance/stg", "id")], "agencies": []},
+    rows=20,
+)
 
 
 def test_an_event_names_the_table_its_inputs_columns_and_rows_and_its_run() -> None:
@@ -20,6 +27,10 @@ def test_an_event_names_the_table_its_inputs_columns_and_rows_and_its_run() -> N
     assert [one["name"] for one in event["inputs"]] == ["insurance/stg"]
     [output] = event["outputs"]
     assert output["facets"]["schema"]["fields"] == [{"name": "agency_id", "type": "bigint"}]
+    assert output["facets"]["columnLineage"]["fields"] == {
+        "agency_id": {"inputFields": [{"namespace": "quintet", "name": "insurance/stg", "field": "id"}]},
+        "agencies": {"inputFields": []},
+    }
     assert output["outputFacets"]["outputStatistics"]["rowCount"] == 20
     assert event["run"]["facets"]["parent"]["run"] == {"runId": "run"}
 

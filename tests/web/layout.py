@@ -49,6 +49,14 @@ _BOXES = """
     const scrolls = one.closest(".table-scroll, .tabs, .rail nav, pre");
     if (!scrolls && box.right > innerWidth + 1) faults.push(`${name(one)} is beyond the screen`);
   }
+  for (const one of document.querySelectorAll("input:not([type=checkbox], [type=range], [type=hidden])")) {
+    if (!isShown(one)) continue;
+    const style = getComputedStyle(one), context = document.createElement("canvas").getContext("2d");
+    const room = one.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    context.font = style.font;
+    const icon = one.type === "date" ? 20 : 0, words = icon ? "mm/dd/yyyy" : one.placeholder;
+    if (context.measureText(words).width + icon > room + 1) faults.push(`field "${one.name}" cuts "${words}"`);
+  }
   for (const group of groups) {
     const shown = [...document.querySelectorAll(group)].filter(isShown);
     const boxes = shown.map((one) => [one, one.getBoundingClientRect()]);

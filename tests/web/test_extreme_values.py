@@ -10,21 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import duckdb
 import httpx
 import pandas as pd
 import pytest
+from playwright.sync_api import Browser
 
 from quintet.domains import open_state_store
+from quintet.insurance import agency_charts, forecast_charts
 from quintet.lending import decision_charts, decision_tables
 from quintet.lending.decision_log import DecisionLog
 from quintet.payments.detector import LARGEST_COUNT
 from quintet.presentation.design import Figure
+from quintet.promotions import model_charts
 from quintet.settings import load_settings
 from quintet.state.keys import create_key
 from quintet.state_place import Place
 from quintet.warehouse.snapshot import current_snapshot
+from tests.unit.insurance.chart_frames import FORECAST, by_agency, by_line_and_year
 from tests.unit.lending.models import RECORD
+from tests.unit.promotions.chart_frames import bins
 from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.browser import Visit, draw, wait_for_charts
 from tests.web.layout import label_faults, scrolls_sideways, text_faults
@@ -217,3 +223,46 @@ def test_the_charts_of_decisions_hold_for_any_latency(
         box = mark.bounding_box()
         assert box is not None
         assert frame["y"] + 20 < box["y"] < frame["y"] + frame["height"]  # below the legend, above the foot
+
+
+def _thin(size: float) -> list[Figure]:
+    """Return the charts of one agency with one year, and of accounts without an abuser. size: of the premium, USD."""
+    whole = by_line_and_year({"year": 2012, "written_premium": size}, {"prod_line": "PL", "written_premium": 2 * size})
+    whole = whole.assign(year=2012)
+    bands = dict.fromkeys(("lo80", "hi80", "lo95", "hi95"), float("nan"))
+    ahead = FORECAST.assign(year=2013, forecast=[size, 2 * size], **bands)
+    loser = by_agency({"written_premium": size, "loss_ratio": 9.0, "incurred_losses": 9 * size})
+    usual = by_agency({"written_premium": size, "loss_ratio": 0.5, "incurred_losses": size / 2})
+    return [
+        agency_charts.agency_scatter(loser),
+        replace(agency_charts.agency_scatter(usual), name="usual-agency"),
+        agency_charts.agency_history(whole),
+        replace(agency_charts.agency_history(whole.assign(loss_ratio=None)), name="without-losses"),
+        forecast_charts.forecast_with_bands(whole, ahead),
+        model_charts.score_histogram(bins(40, 0, 3).assign(abusers=0), 0.5),
+    ]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("size", [3.0, 121_000.0, 4e12])
+def test_the_charts_of_one_agency_one_year_and_no_abuser_have_whole_axes(visit: Visit, width: int, size: float) -> None:
+    figures = _thin(size)
+    page = visit.open("/reports")
+    page.set_viewport_size({"width": width, "height": 844})
+    draw(page, figures)
+
+    assert wait_for_charts(page) == len(figures)
+    assert label_faults(page) == []
+    assert not scrolls_sideways(page)  # that no axis is infinite, the fixture sees in the console
+
+
+def test_an_infinite_axis_is_found(browser: Browser, server: Server) -> None:
+    context = browser.new_context()
+    visit = Visit(context, server)
+    page = visit.sign_in("/reports")
+    empty = alt.Chart(pd.DataFrame({"x": [], "y": []})).mark_point().encode(x="x:Q", y="y:Q")
+    draw(page, [replace(_thin(1.0)[0], chart=empty)])
+    wait_for_charts(page)
+    context.close()
+
+    assert any("Infinite extent" in fault for fault in visit.faults)

@@ -17,7 +17,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Return the days from the first issued loan to `as_of`; None if there is none up to it."""
+    """Return the days from the first issued loan to `as_of`; null if there is none up to it."""
     past = [issued_on for issued_on in state.values() if issued_on <= as_of.isoformat()]
     return (as_of - date.fromisoformat(min(past))).days if past else None
 

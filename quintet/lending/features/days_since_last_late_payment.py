@@ -17,7 +17,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Return the days from the latest late payment to `as_of`; None if there is none up to it."""
+    """Return the days from the latest late payment to `as_of`; null if there is none up to it."""
     past = [paid_on for paid_on in state.values() if paid_on <= as_of.isoformat()]
     return (as_of - date.fromisoformat(max(past))).days if past else None
 

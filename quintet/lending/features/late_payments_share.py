@@ -17,7 +17,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Return late payments up to `as_of` divided by all payments; None without payments."""
+    """Return late payments up to `as_of` divided by all payments; null without payments."""
     statuses = [status for paid_on, status in state.values() if paid_on <= as_of.isoformat()]
     return statuses.count("late") / len(statuses) if statuses else None
 

@@ -221,7 +221,7 @@ def filter_fields(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterat
         chosen = [UNKNOWN if value is None else value for value in getattr(filters, name)]
         options = _options(_column(cursor, query), LINE_LABELS if name == "prod_line" else {})
         yield Filter(name, label, kind, options, chosen)  # type: ignore[arg-type]
-    yield Filter("agency", "Agency", "text", (), [str(value) for value in filters.agency], "All, or ids with commas")
+    yield Filter("agency", "Agency", "text", (), [str(value) for value in filters.agency], "All or ids, as 3, 156")
 
 
 def _typed(name: str, text: str) -> int | str:
@@ -367,7 +367,9 @@ def key_figures(years: pd.DataFrame) -> list[Kpi]:
         is_share = kind == "percent"
         change, of = None, against
         if name == "written_premium":  # growth is of the rows that know both years: the same agencies
-            change, of = last.get("growth_rate"), f"{against}, same agencies" if before else against
+            change = last.get("growth_rate")
+            former_year = against if before else "against the year before"
+            of = f"{former_year}, same agencies" if change is not None else against
         elif value is not None and former is not None:
             change = value - former if is_share else (value / former - 1 if former > 0 else None)
         return Kpi(

@@ -16,7 +16,10 @@ def source() -> None:
 @dg.asset(deps=[source])
 def typed() -> dg.MaterializeResult[None]:
     columns = dg.TableSchema(columns=[dg.TableColumn("id", "bigint")])
-    return dg.MaterializeResult(metadata={"dagster/row_count": 3, "dagster/column_schema": columns})
+    lineage = dg.TableColumnLineage({"id": [dg.TableColumnDep(source.key, "key")]})
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": 3, "dagster/column_schema": columns, "dagster/column_lineage": lineage}
+    )
 
 
 @dg.asset(deps=[typed])
@@ -30,6 +33,8 @@ def test_tables_of_a_run_come_with_inputs_columns_rows_and_whether_they_failed()
         done = dg.materialize([source, typed, broken], instance=instance, raise_on_error=False)
         built = {one.name: one for one in built_by(instance.all_logs(done.run_id), upstream)}
     assert (built["typed"].inputs, built["typed"].columns, built["typed"].rows) == (["source"], {"id": "bigint"}, 3)
+    assert built["typed"].sources == {"id": [("source", "key")]}
+    assert built["source"].sources == {}
     assert (built["source"].inputs, built["source"].columns, built["source"].rows) == ([], {}, None)
     assert [built[name].is_complete for name in ("source", "typed", "broken")] == [True, True, False]
 
