@@ -35,7 +35,7 @@ def outdated_batches(connection: duckdb.DuckDBPyConnection, dataset: Dataset) ->
     found = {batch: file for batch, file, mapping in mapped if not _still_holds(Used.from_json(mapping), dataset)}
     for column, known_by in dataset.mapping.spellings.items():
         patterns = "|".join(re.escape(spelling.strip()) for spelling in known_by)
-        reason = rf"(^|; ){re.escape(column)} must be .*, not '\s*({patterns})\s*'"
+        reason = rf"(^|; ){re.escape(column)} must be [^']*, not '\s*({patterns})\s*'"
         found |= dict(
             connection.execute(
                 "select distinct batch_id, batch.file from ops.rejected_rows as broken "

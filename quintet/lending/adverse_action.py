@@ -29,6 +29,9 @@ _STEPS: Mapping[str, str] = {
 """What a client can do, by the reason code of the scoring model; for the others, time alone changes it."""
 
 
+_DECISIONS = {"an automated decision": "an automated decision", "a person": "a decision by a person"}
+
+
 class NoNoticeError(Exception):
     """There is no notice of an application; the message says why and what to do."""
 
@@ -131,12 +134,10 @@ def principal_reasons(machine: MachineDecision, policy: Policy | None) -> tuple[
 def paragraphs(notice: Notice, amount_in_words: str) -> tuple[str, str]:
     """Return the paragraphs of a letter before the reasons. amount_in_words: of the loan; empty if it is unknown."""
     of_amount = f" for {amount_in_words}" if amount_in_words else ""
+    principal = "reasons, the most important first" if len(notice.reasons) > 1 else "reason"
     return (
         f"We have considered your application {notice.application_id}{of_amount}, and we cannot grant this loan.",
-        f"This was {notice.decided_by} of {in_words(notice.decided_on)}. The principal reasons, the most important "
-        "first:"
-        if len(notice.reasons) > 1
-        else f"This was {notice.decided_by} of {in_words(notice.decided_on)}. The principal reason:",
+        f"This was {_DECISIONS[notice.decided_by]} of {in_words(notice.decided_on)}. The principal {principal}:",
     )
 
 

@@ -22,7 +22,7 @@ TEMPLATE = Path(__file__).with_suffix(".typ")
 
 @dataclass(frozen=True)
 class Letter:
-    """A letter. sender: lines above it; empty without any. lists: each a heading and its points."""
+    """A letter. sender: lines above it; empty without any. points: after the opening. heading: of the steps below."""
 
     title: str
     sender: Sequence[str]

@@ -149,6 +149,19 @@ def test_a_spelling_that_fits_no_row_reads_nothing_again(lines: Shop) -> None:
     assert [one.status for one in mapped(lines, FileMapping(spellings={"line": {"oth": "PL"}})).load()] == ["known"]
 
 
+def test_a_spelling_in_another_column_of_the_reason_reads_nothing_again(shop: Shop) -> None:
+    both = replace(LINES, schema=pa.DataFrameSchema({**LINES.schema.columns, "side": one_of("The side.", ("A", "B"))}))
+    shop.connection.execute("drop table raw.orders")
+    prepare(shop.connection, [both])
+    own = replace(shop, dataset=both)
+    own.put("a.csv", "order_id,line,side\n1,foo,old\n")
+    own.load()
+    assert "not 'foo'; side must be one of A, B, not 'old'" in str(own.rejected()[0][1])
+
+    assert [one.status for one in mapped(own, FileMapping(spellings={"line": {"old": "PL"}})).load()] == ["known"]
+    assert [one.status for one in mapped(own, FileMapping(spellings={"side": {"old": "A"}})).load()] == ["loaded"]
+
+
 def unread(shop: Shop) -> list[tuple[object, ...]]:
     return shop.connection.execute("select file, titles, lacking, first_rows from ops.unread_files").fetchall()
 
