@@ -113,14 +113,13 @@ class Event:
 class Sender:
     """What turns events into messages.
 
-    fire: sends the series of an event, also again. end: sends the end of the events. named: the firing series of a
-    message.
+    fire: sends the series of an event, also again. end: sends its end. named: the firing series of a message.
     """
 
     server: Server
     receiver: Receiver
     fire: Callable[[Event], None]
-    end: Callable[[Sequence[Event]], None]
+    end: Callable[[Event], None]
     named: Callable[[dict[str, Any]], list[str]]
     events: int = 0
 
@@ -199,7 +198,7 @@ def _quintet(home: Path, receiver: Receiver) -> Iterator[Sender]:
         for number in minutes[event.number]:
             send(url, headers, minute(number, **dict.fromkeys(event.series, _COUNT)))
 
-    def end(_: Sequence[Event]) -> None:
+    def end(_: Event) -> None:
         for _ in range(_QUIET_MINUTES):
             send(url, headers, minute(next(following)))
 
@@ -225,19 +224,18 @@ def _alertmanager(folder: Path, receiver: Receiver) -> Iterator[Sender]:
     command += [str(program), f"--config.file={config}", f"--storage.path={folder / 'data'}"]
     command += [f"--web.listen-address={url.removeprefix('http://')}", "--cluster.listen-address="]
 
-    def post(events: Sequence[Event], **times: str) -> None:
+    def post(event: Event, **times: str) -> None:
         alerts = [
             {"labels": {"alertname": "status", "series": one, "cause": str(event.number)}, **times}
-            for event in events
             for one in event.series
         ]
         httpx.post(f"{url}/api/v2/alerts", json=alerts).raise_for_status()
 
     def fire(event: Event) -> None:
-        post([event], startsAt=_now())
+        post(event, startsAt=_now())
 
-    def end(events: Sequence[Event]) -> None:
-        post(events, endsAt=_now())
+    def end(event: Event) -> None:
+        post(event, endsAt=_now())
 
     def named(body: dict[str, Any]) -> list[str]:
         return [one["labels"]["series"] for one in body["alerts"] if one["status"] == "firing"]
@@ -278,7 +276,7 @@ def _round(sender: Sender, found: Outcome) -> Event:
 
 
 def _end(sender: Sender, event: Event) -> None:
-    sender.end([event])
+    sender.end(event)
     time.sleep(GROUP_WAIT.seconds + _SECONDS_FOR_MORE)  # the end is reported too
 
 
