@@ -62,7 +62,7 @@ def _on_sail(jobs: Sequence[Job], cluster: Cluster) -> list[Line]:
     lines = []
     for job in jobs:
         here, there = job.run(None), job.run(cluster)
-        lines.append(_equal(job, "on the cluster", here, there))
+        lines += [_equal(job, "on the cluster", here, there), _cost(job, here)]
     return lines
 
 
@@ -93,11 +93,16 @@ def _on_standalone(jobs: Sequence[Job], root: Path) -> list[Line]:
                     f"at most {_MOST_TIMES_OF_HERE} times" if job.name == "matching" else "",
                     two.seconds <= _MOST_TIMES_OF_HERE * here.seconds,
                 ),
-                Line(f"{job.name}: a {job.unit} on one core", f"{one.seconds / job.units * 1e3:.3f} ms", "", True),
+                _cost(job, here),
             ]
     finally:
         standalone.stop()
     return lines
+
+
+def _cost(job: Job, here: Outcome) -> Line:
+    cost = here.core_seconds / job.units * 1e3
+    return Line(f"{job.name}: cost of a {job.unit}", f"{cost:.3f} ms of a core here", "", True)
 
 
 def _equal(job: Job, where: str, here: Outcome, there: Outcome) -> Line:
