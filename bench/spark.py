@@ -102,7 +102,7 @@ def _on_standalone(jobs: Sequence[Job], root: Path) -> list[Line]:
 
 def _cost(job: Job, here: Outcome) -> Line:
     cost = here.core_seconds / job.units * 1e3
-    return Line(f"{job.name}: cost of a {job.unit}", f"{cost:.3f} ms of a core here", "", True)
+    return Line(f"{job.name}: cost per {job.unit}", f"{cost:.3f} ms of a core here", "", True)
 
 
 def _equal(job: Job, where: str, here: Outcome, there: Outcome) -> Line:

@@ -111,7 +111,7 @@ def matching(folder: Path, conversions: int) -> Job:
             )
             return watch.outcome(*(frame.to_csv(index=False).encode() for frame in frames))
 
-    return Job("matching", f"{conversions:,} conversions", "block (a day)", days, run)
+    return Job("matching", f"{conversions:,} conversions", "block of a day", days, run)
 
 
 def abuse(users: int) -> Job:
