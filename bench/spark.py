@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.measure import Line, MissingError, options, print_lines
+from bench.measure import BenchError, Line, MissingError, options, print_lines
 from bench.spark_cluster import Standalone
 from bench.spark_jobs import Job, Outcome, abuse, features_and_training_set, matching
 from quintet.embedded.processes import free_port
@@ -82,6 +82,8 @@ def _on_standalone(jobs: Sequence[Job], root: Path) -> list[Line]:
             here, two = job.run(None), job.run(cluster)
             with _killed_in_mid_run(standalone, cluster) as moment:
                 killed = job.run(cluster)
+            if not moment[0]:
+                raise BenchError(f"{job.name} ended before a worker was killed; measure a larger one")
             standalone.add_worker()
             lines += [
                 _equal(job, "with one worker", here, one),
