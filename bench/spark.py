@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.measure import Line, MissingError, options, print_lines
+from bench.measure import BenchError, Line, MissingError, options, print_lines
 from bench.spark_cluster import Standalone
 from bench.spark_jobs import Job, Outcome, abuse, features_and_training_set, matching
 from quintet.embedded.processes import free_port
@@ -62,7 +62,7 @@ def _on_sail(jobs: Sequence[Job], cluster: Cluster) -> list[Line]:
     lines = []
     for job in jobs:
         here, there = job.run(None), job.run(cluster)
-        lines.append(_equal(job, "on the cluster", here, there))
+        lines += [_equal(job, "on the cluster", here, there), _cost(job, here)]
     return lines
 
 
@@ -82,6 +82,8 @@ def _on_standalone(jobs: Sequence[Job], root: Path) -> list[Line]:
             here, two = job.run(None), job.run(cluster)
             with _killed_in_mid_run(standalone, cluster) as moment:
                 killed = job.run(cluster)
+            if not moment[0]:
+                raise BenchError(f"{job.name} ended before a worker was killed; measure a larger one")
             standalone.add_worker()
             lines += [
                 _equal(job, "with one worker", here, one),
@@ -93,11 +95,16 @@ def _on_standalone(jobs: Sequence[Job], root: Path) -> list[Line]:
                     f"at most {_MOST_TIMES_OF_HERE} times" if job.name == "matching" else "",
                     two.seconds <= _MOST_TIMES_OF_HERE * here.seconds,
                 ),
-                Line(f"{job.name}: a {job.unit} on one core", f"{one.seconds / job.units * 1e3:.3f} ms", "", True),
+                _cost(job, here),
             ]
     finally:
         standalone.stop()
     return lines
+
+
+def _cost(job: Job, here: Outcome) -> Line:
+    cost = here.core_seconds / job.units * 1e3
+    return Line(f"{job.name}: cost per {job.unit}", f"{cost:.3f} ms of a core here", "", True)
 
 
 def _equal(job: Job, where: str, here: Outcome, there: Outcome) -> Line:

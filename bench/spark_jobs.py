@@ -45,10 +45,29 @@ _AS_OF = date(2021, 1, 1)
 
 @dataclass(frozen=True)
 class Outcome:
-    """The seconds of a step, and the digest of its results."""
+    """The seconds of a step, those of a core in this process, and the digest of its results."""
 
     seconds: float
+    core_seconds: float
     digest: str
+
+
+class _Stopwatch:
+    """Measures from its creation on."""
+
+    def __init__(self) -> None:
+        self._began, self._worked = time.perf_counter(), time.process_time()
+
+    def outcome(self, *contents: bytes) -> Outcome:
+        """Return the outcome with the digest of the results."""
+        found = hashlib.sha256()
+        for content in contents:
+            found.update(content)
+        return Outcome(*self._read, found.hexdigest()[:16])
+
+    def stop(self) -> None:
+        """Take the time, before the results are read for their digest."""
+        self._read = time.perf_counter() - self._began, time.process_time() - self._worked
 
 
 @dataclass(frozen=True)
@@ -60,13 +79,6 @@ class Job:
     unit: str
     units: int
     run: Callable[[Cluster | None], Outcome]
-
-
-def _digest(*contents: bytes) -> str:
-    found = hashlib.sha256()
-    for content in contents:
-        found.update(content)
-    return found.hexdigest()[:16]
 
 
 def matching(folder: Path, conversions: int) -> Job:
@@ -91,15 +103,15 @@ def matching(folder: Path, conversions: int) -> Job:
             connection.execute(f"attach '{world}' as world (read_only)")
             for table in ("conversions", "broker_rows"):
                 connection.execute(f"create view {table} as from world.{table}")
-            began = time.perf_counter()
+            watch = _Stopwatch()
             match(connection, _MATCHING, model, inference=infer_here if cluster is None else infer_on(cluster))
-            seconds = time.perf_counter() - began
+            watch.stop()
             frames = (
                 connection.execute(f"from matching.{name} order by all").df() for name in ("match_pairs", "matches")
             )
-            return Outcome(seconds, _digest(*(frame.to_csv(index=False).encode() for frame in frames)))
+            return watch.outcome(*(frame.to_csv(index=False).encode() for frame in frames))
 
-    return Job("matching", f"{conversions:,} conversions", "block (a day)", days, run)
+    return Job("matching", f"{conversions:,} conversions", "block of a day", days, run)
 
 
 def abuse(users: int) -> Job:
@@ -111,11 +123,11 @@ def abuse(users: int) -> Job:
     population = Population.of(accounts)
 
     def run(cluster: Cluster | None) -> Outcome:
-        began = time.perf_counter()
+        watch = _Stopwatch()
         matrix = (gather if cluster is None else gather_on(cluster))(accounts, population)
-        seconds = time.perf_counter() - began
+        watch.stop()
         arrays = (matrix.columns, matrix.component, matrix.link_a, matrix.link_b, matrix.link_weight)
-        return Outcome(seconds, _digest(*(np.ascontiguousarray(array).tobytes() for array in arrays)))
+        return watch.outcome(*(np.ascontiguousarray(array).tobytes() for array in arrays))
 
     return Job("abuse", f"{users:,} accounts", "account", len(accounts), run)
 
@@ -126,12 +138,12 @@ def features_and_training_set(folder: Path, clients: int) -> Job:
 
     def run(cluster: Cluster | None) -> Outcome:
         with tempfile.TemporaryDirectory(dir=folder) as states:
-            began = time.perf_counter()
+            watch = _Stopwatch()
             folding = None if cluster is None else fold_on(cluster)
             catch_up_with_log(Path(states), store, epoch, features(), folding=folding)
-            seconds = time.perf_counter() - began
+            watch.stop()
             frames = (training_rows(Path(states), features()), client_features(Path(states), features(), _AS_OF))
-            return Outcome(seconds, _digest(*(frame.to_csv(index=False).encode() for frame in frames)))
+            return watch.outcome(*(frame.to_csv(index=False).encode() for frame in frames))
 
     return Job("features", f"{changes:,} changes of {clients:,} clients", "change", changes, run)
 

@@ -36,8 +36,8 @@ _CONFIGURATION = {
     # groups are small in bytes and long to compute: joined by their bytes, one worker would get them all
     "spark.sql.adaptive.coalescePartitions.enabled": "false",
 }
-_USUAL_PARTITIONS, _PARTITIONS_BY_GROUP = 200, 4
-"""Spark's own number of partitions; so many by group are enough that few groups meet in one."""
+_USUAL_PARTITIONS, _PARTITIONS_BY_GROUP, _ROWS_OF_PARTITION = 200, 4, 20_000
+"""Spark's own number of partitions; small steps get fewer, since each costs a task."""
 
 
 class Groups(Protocol):
@@ -92,9 +92,9 @@ class Cluster:
         exchange = Path(tempfile.mkdtemp(prefix="groups-", dir=self.folder))
         try:
             given, results = exchange / "given", exchange / "results"
-            count = _write(tables, given, key)
+            count, rows = _write(tables, given, key)
             if count:
-                with self._session(count) as session, explained(self.remote, self.group_rows):
+                with self._session(_partitions(count, rows)) as session, explained(self.remote, self.group_rows):
                     groups = session.read.parquet(str(given)).groupBy(key)
                     # through pandas, integers beside nulls would become floats
                     answers = groups.applyInArrow(sent(step, module, key), _ddl(schema.append(ANSWERED)))
@@ -105,15 +105,15 @@ class Cluster:
             shutil.rmtree(exchange)
 
     @contextmanager
-    def _session(self, groups: int) -> Iterator[Any]:
+    def _session(self, partitions: int) -> Iterator[Any]:
         kind = _session_kind()
         need_answer(self.remote)
         with explained(self.remote, self.group_rows):
             session = kind.builder.remote(self.remote).create()
             for name, value in _CONFIGURATION.items():
                 session.conf.set(name, value)
-            if groups * _PARTITIONS_BY_GROUP < _USUAL_PARTITIONS:
-                session.conf.set("spark.sql.shuffle.partitions", str(groups * _PARTITIONS_BY_GROUP))
+            if partitions < _USUAL_PARTITIONS:
+                session.conf.set("spark.sql.shuffle.partitions", str(partitions))
         try:
             yield session
         finally:
@@ -151,15 +151,22 @@ def _session_kind() -> Any:
     return session.SparkSession
 
 
-def _write(tables: Iterable[pa.Table], folder: Path, key: str) -> int:
-    """Write the tables as Parquet files; return the number of groups."""
+def _write(tables: Iterable[pa.Table], folder: Path, key: str) -> tuple[int, int]:
+    """Write the tables as Parquet files; return the numbers of groups and of rows."""
     folder.mkdir()
     groups: set[object] = set()
+    rows = 0
     for number, table in enumerate(tables):
         if table.num_rows:
             pq.write_table(table, folder / f"part-{number:05d}.parquet")
             groups.update(pc.unique(table[key]).to_pylist())
-    return len(groups)
+            rows += table.num_rows
+    return len(groups), rows
+
+
+def _partitions(groups: int, rows: int) -> int:
+    """Return enough partitions that the cores share the groups evenly."""
+    return max(min(groups * _PARTITIONS_BY_GROUP, -(-rows // _ROWS_OF_PARTITION)), 1)
 
 
 def _ddl(schema: pa.Schema) -> str:
