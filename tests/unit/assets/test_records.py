@@ -43,6 +43,9 @@ def test_only_the_selected_tables_are_ingested(
         lock_wait_seconds=1,
         snapshots_kept=1,
     )
+    with warehouse.get_connection() as connection:
+        for table in TABLES:
+            connection.execute(f"create table {table.table} (id bigint)")
     keys = [dg.AssetKey(["ops", name]) for name in chosen]
     done = dg.materialize(
         [build_recorded_assets("ops_records", TABLES)],
