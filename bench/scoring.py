@@ -91,7 +91,7 @@ def _of_drifts(clients: int) -> Iterator[Line]:
         changes_on = world.as_of - timedelta(days=world.drifts_days)
         scored = trained.tested.rename(columns={trained.chosen: "default_probability"})
         months = performance(scored, changes_on)
-        later = months[months["month"] > changes_on].groupby("month")["alarm"].agg(lambda alarm: alarm.notna().any())
+        later = months["alarm"].notna()[months["month"] > changes_on].groupby(months["month"]).any()
         yield Line(
             f"months with an alarm, {name}",
             f"{int(later.sum())} of {len(later)}",

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from quintet.conversions.pipeline_worlds import BASE, CHANGES, compare_matchers, measure_changes
+from quintet.conversions.pipeline_worlds import BASE, CHANGES, compare_matchers, measure_changes, open_world
 from quintet.samples.conversions_site import ConversionsWorld
 
 WORLD = ConversionsWorld(conversions=1_500, days=3, countries=20)
@@ -43,3 +43,16 @@ def test_the_same_seed_gives_the_same_figures_and_another_seed_others():
 def test_the_model_matches_better_than_the_nearest_conversion():
     figures = compare_matchers(WORLD, BROKER, seed=3).set_index("title")["f1"]
     assert figures["This model"] > figures["Nearest conversion of the country within 20 minutes"]
+
+
+@pytest.mark.parametrize(("is_named", "partners"), [(True, ["one", "two"]), (False, ["one"])])
+def test_two_brokers_with_one_file_are_named_or_one(is_named: bool, partners: list[str]):
+    half = replace(BROKER, registration_share=0.4)
+    connection, truth = open_world(WORLD, half, 3, replace(half, partner="two"), is_named=is_named)
+    with connection:
+        found = connection.execute("select distinct partner from broker_rows order by 1").fetchall()
+        [(rows, ids)] = connection.execute("select count(*), count(distinct broker_row_id) from broker_rows").fetchall()
+
+    assert [partner for (partner,) in found] == partners
+    assert rows == ids == len(truth) == truth["broker_row_id"].nunique()
+    assert truth["conversion_id"].dropna().is_unique

@@ -391,3 +391,17 @@ def test_numbers_of_one_range_are_a_weaker_link_than_those_of_one_block():
     of_block, of_range = numbers("+15051234567", "+15051234589"), numbers("+15051234567", "+15051234989")
     assert 0 < of_range < of_block
     assert numbers("+15051234567", "+15051239989") == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "agent", "counts"), [(2, "script", False), (5, "script", True), (5, "phone 7", False)]
+)
+def test_what_more_than_two_share_of_a_code_and_a_rare_user_agent_is_evidence(count: int, agent: str, counts: bool):
+    crew = [
+        {"user_id": f"a{number}", "created_at": str(FIRST_DAY + number * 90 * DAY), "user_agent": agent}
+        for number in range(count)
+    ]
+    campaign = [one["user_id"] for one in PHONES] if agent != "script" else []
+    used = [(user, "X", "2024-01-02") for user in [one["user_id"] for one in crew] + campaign]
+
+    assert (evidence(0, *crew, *PHONES, usages=used)["code_agent_shared"] > 0.5) == counts
