@@ -56,7 +56,8 @@ def comparator(name: str) -> Path:
     if made.is_file() and made.read_text("utf-8") == requirements:
         return programs
     if os.environ.get(INSTALL) == "never":
-        raise MissingError(f"{packages[0]} is not installed: `python -m bench install` gets it")
+        what_gets_it = "a full run of its benchmark" if name in ON_DEMAND else "`python -m bench install`"
+        raise MissingError(f"{packages[0]} is not installed: {what_gets_it} gets it")
     print(f"installing {', '.join(packages)} into {folder.relative_to(Path(sys.prefix).parent)} (once)")
     shutil.rmtree(folder, ignore_errors=True)
     if name in DEBIAN:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench.comparators import COMPARATORS, DEBIAN, INSTALL, comparator
+from bench.comparators import COMPARATORS, DEBIAN, INSTALL, ON_DEMAND, comparator
 from bench.measure import FAILED, MissingError
 
 
@@ -29,7 +29,14 @@ def test_one_that_must_not_be_installed_names_its_package_and_the_command(
         comparator(name)
 
 
-@pytest.mark.parametrize(("name", "programs"), [("feast", "bin"), ("alertmanager", "usr/bin")])
+@pytest.mark.parametrize("name", ON_DEMAND)
+def test_a_large_one_is_got_by_its_benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INSTALL, "never")
+    with pytest.raises(MissingError, match="is not installed: a full run of its benchmark gets it"):
+        comparator(name)
+
+
+@pytest.mark.parametrize(("name", "programs"), [("splink", "bin"), ("alertmanager", "usr/bin")])
 def test_one_that_is_there_is_not_installed_again(
     name: str, programs: str, prefix: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,7 +45,7 @@ def test_one_that_is_there_is_not_installed_again(
     folder.mkdir(parents=True)
     (folder / "installed").write_text("\n".join(COMPARATORS.get(name) or (DEBIAN[name],)), "utf-8")
     assert comparator(name) == folder / programs
-    (folder / "installed").write_text("feast==0.1", "utf-8")
+    (folder / "installed").write_text("another==0.1", "utf-8")
     with pytest.raises(MissingError):
         comparator(name)
 
