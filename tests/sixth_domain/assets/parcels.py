@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.tables import results, table_specs
+from assets.tables import described, results, table_specs
 from resources.warehouse import POOL, Warehouse
 
 
@@ -23,8 +23,9 @@ def parcel_delays(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     from quintet.parcels.delays import TABLE, write_delays
 
     with warehouse.get_connection() as connection:
-        rows = write_delays(connection)
-    yield from results({TABLE: rows})
+        write_delays(connection)
+        facts = described(connection, [TABLE])
+    yield from results(facts)
 
 
 ASSETS = [parcel_delays]

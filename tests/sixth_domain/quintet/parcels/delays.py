@@ -9,8 +9,8 @@ from quintet.warehouse.database import transaction
 TABLE = "ml.parcel_delays"
 
 
-def write_delays(connection: duckdb.DuckDBPyConnection) -> int:
-    """Replace `TABLE` by the days that each carrier took; return its rows."""
+def write_delays(connection: duckdb.DuckDBPyConnection) -> None:
+    """Replace `TABLE` by the days that each carrier took."""
     parcels = connection.execute(
         "select carrier, epoch(delivered_at - sent_at) / 86400 as days from intermediate.int_parcels_current "
         "where delivered_at is not null"
@@ -22,4 +22,3 @@ def write_delays(connection: duckdb.DuckDBPyConnection) -> int:
         connection.register("delays", delays)
         connection.execute(f"create or replace table {TABLE} as from delays")
         connection.unregister("delays")
-    return len(delays)
