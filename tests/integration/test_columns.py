@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -59,9 +58,11 @@ def specs() -> Mapping[str, dg.AssetSpec]:
 @pytest.fixture(scope="module")
 def described(built_home: Path, tables: Tables, specs: Mapping[str, dg.AssetSpec]) -> Mapping[str, Built]:
     """What Dagster has of each table of the warehouse."""
-    # the log's folder is relative to Dagster's home
-    with contextlib.chdir(built_home / "dagster"), dg.DagsterInstance.from_config(".") as instance:
-        found = {}
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(built_home / "dagster"))
+        instance = dg.DagsterInstance.get()
+    with instance:
         for name in specs:
             schema, table = name.split(".")
             event = instance.get_latest_materialization_event(dg.AssetKey([schema, table]))

@@ -24,8 +24,11 @@ MODULES = {
         "SqliteEventLogStorage": (
             *("_connect", "_initdb", "conn_string_for_shard", "path_for_shard", "has_table", "dispose"),
             *("store_event", "_event_to_row", "free_concurrency_slots_for_run", "from_config_value"),
-        )
+        ),
+        "SqlEventLogStorage": ("store_event", "_event_to_row"),
     },
+    "dagster._core.storage.runs": {"SqliteRunStorage": ("from_local", "from_config_value")},
+    "dagster._core.storage.schedules": {"SqliteScheduleStorage": ("from_local", "from_config_value")},
     "dagster._core.remote_representation.external": {"RemoteSensor": ("tags",)},
     "dagster._core.scheduler.instigation": {"InstigatorState": ()},
     "dagster._core.workspace.context": {"WorkspaceProcessContext": ("__enter__", "__exit__")},
