@@ -16,7 +16,7 @@ from quintet.cases.file_mappings import Mapped
 from quintet.cases.kind import CaseKind, Choice, Decided, Option, Sources, Subject, UnusableVerdictError
 from quintet.forgotten import REASON as FORGOTTEN
 from quintet.ingest.contract import Dataset, fold_header
-from quintet.ingest.mapping import FileMapping, shape_of
+from quintet.ingest.mapping import FileMapping, quoted_sql, shape_of
 from quintet.presentation.wording import counted
 from quintet.settings import Settings
 from quintet.state.store import Connection
@@ -216,12 +216,12 @@ def _likeness(dataset: Dataset, column: str, titles: Mapping[str, Sequence[str]]
 def _spellings(dataset: Dataset, marts: duckdb.DuckDBPyConnection, batch_id: str) -> list[Choice]:
     found = []
     for column, values in dataset.categories.items():
-        pattern = rf"(?:^|; ){re.escape(column)} must be [^']*, not '([^']*)'"
+        quoted = quoted_sql("reason", column, dataset.columns)
         spelled = marts.execute(
-            "select spelling, count(*) as rows from (select regexp_extract(reason, ?, 1) as spelling "
+            f"select spelling, count(*) as rows from (select {quoted} as spelling "
             "from marts.ops_rejected_rows where dataset = ? and batch_id = ?) where trim(spelling) <> '' "
             "group by all order by rows desc, spelling limit ?",
-            [pattern, dataset.name, batch_id, _MOST_SPELLINGS],
+            [dataset.name, batch_id, _MOST_SPELLINGS],
         ).fetchall()
         for spelling, rows in spelled:
             ranked = sorted(values, key=lambda value: (-_spelled_alike(spelling, value), value))
