@@ -140,8 +140,12 @@ def _active(rows: Iterable[Mapping[str, object]]) -> dict[tuple[str, ...], Mappe
     found: dict[tuple[str, ...], Mapped] = {}
     for row in rows:
         one = Mapped(*(str(row[name]) for name in ("dataset", "shape", "column_name", "given", "known")))
-        key = (one.dataset, one.shape, one.given) if one.shape else (one.dataset, one.column, one.given.strip().lower())
-        found.pop(key, None)
+        given = fold_header(one.given) if one.shape else one.given.strip().lower()
+        key = (one.dataset, one.shape, given) if one.shape else (one.dataset, one.column, given)
+        before = found.get(key)
         if row["is_active"]:
+            found.pop(key, None)  # the last one comes last
             found[key] = one
+        elif before is not None and (before.column, before.known) == (one.column, one.known):
+            del found[key]  # what another case maps to something else since then stays
     return found

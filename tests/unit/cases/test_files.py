@@ -166,6 +166,35 @@ def test_a_mapped_file_waits_for_the_build_and_its_case_opens_again_if_another_c
     assert (again["sales twin"].state, again["sales bad"].verdict) == ("open", CLOSE)
 
 
+def test_taking_a_mapping_back_leaves_what_another_case_has_mapped_differently_since(store, marts, settings) -> None:
+    marts.execute(
+        "insert into marts.ops_unread_files select * replace ('twin' as batch_id, ['when', 'N', 'line'] as titles) "
+        "from marts.ops_unread_files"
+    )
+    first, second = (opened(store, marts, settings)[name] for name in ("sales bad", "sales twin"))
+    decide(store, first, MAP, settings, count="n", sold_at="when")
+    decide(store, second, MAP, settings, count="when", sold_at="N")
+    decide(store, first, CLOSE, settings)
+
+    (columns,) = file_mappings.active(store)["sales"].columns.values()
+    assert columns == {"when": "count", "n": "sold_at"}
+    decide(store, second, CLOSE, settings)
+    assert file_mappings.active(store) == {}
+
+
+def test_a_key_of_a_request_belongs_to_its_choices(store, marts, settings) -> None:
+    case = opened(store, marts, settings)["sales bad"]
+    author = Author("Ana", NOW, "key")
+
+    def send(**choices: str) -> None:
+        changes.decide(store, {FILE.key: FILE}, [(case.case_id, 1)], MAP, "", author, settings, choices)
+
+    send(count="n", sold_at="when")
+    send(count="n", sold_at="when")
+    with pytest.raises(changes.ConflictError, match="belongs to another change"):
+        send(count="when", sold_at="n")
+
+
 def test_a_file_that_was_loaded_meanwhile_needs_nobody(store, marts, settings) -> None:
     opened(store, marts, settings)
     marts.execute("delete from marts.ops_unread_files")
