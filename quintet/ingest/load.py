@@ -19,6 +19,7 @@ from quintet.ingest.contract import Dataset
 from quintet.ingest.doubt import Doubts
 from quintet.ingest.examine import Examined, examine, layout_of, path_of
 from quintet.ingest.files import Layout, damaged_parquet
+from quintet.ingest.forgotten import forgotten_among
 from quintet.ingest.inbox import InboxFile, still_as_listed
 from quintet.ingest.mapping import Used, spellings_sql, used_spellings
 from quintet.ingest.narrowed import quarantine_by_new_contract
@@ -124,9 +125,15 @@ def _reject(
     now: dt.datetime,
     mapped_before: str | None = None,
 ) -> Outcome:
+    if forgotten_among(connection, dataset, examined.titles):
+        message = (
+            f"{examined.file.name} has no header: its first line names a person who was forgotten. Remove this line, "
+            "write the names of the columns there, and drop the file again."
+        )
+        examined = replace(examined, titles=(), lacking=(), message=message)
     rejection = replace(_outcome(dataset, examined, "rejected", examined.message), mapping=mapped_before)
     insert_batches(connection, [examined], [rejection], now)
-    note_unread(connection, dataset.name, [examined])
+    note_unread(connection, dataset, [examined])
     return rejection
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandera.pandas as pa
 import pytest
 
+from quintet.ingest.batches import Outcome
 from quintet.ingest.contract import Dataset, fold_header, integer, one_of
 from quintet.ingest.load import load_files
 from quintet.ingest.mapping import FileMapping, Used, shape_of
@@ -162,6 +164,27 @@ def test_a_spelling_in_another_column_of_the_reason_reads_nothing_again(shop: Sh
     assert [one.status for one in mapped(own, FileMapping(spellings={"side": {"old": "A"}})).load()] == ["loaded"]
 
 
+@pytest.mark.parametrize(
+    ("spelled", "given"),
+    [("x" * 100, "x" * 80), ("can't say", "can"), ("foo", "\tfoo"), ("one; two", "one"), ("it's", "it's"), ("A", "a ")],
+)
+def test_rows_that_a_spelling_does_not_fit_are_not_read_again_by_every_run(
+    lines: Shop, spelled: str, given: str
+) -> None:
+    lines.put("a.csv", f"order_id,line\n1,CL\n2,{spelled}\n")
+    lines.load()
+    own = mapped(lines, FileMapping(spellings={"line": {given: "PL"}}))
+    (first,) = own.load()
+    fits = spelled.lower() == given.lower().strip(" ")
+
+    assert (first.status, len(lines.rows("order_id"))) == (("loaded", 2) if fits else ("known", 1))
+    assert [one.status for one in own.load()] == ["known"]
+
+
+def batches(outcomes: Sequence[Outcome]) -> list[str]:
+    return [outcome.batch_id for outcome in outcomes]
+
+
 def unread(shop: Shop) -> list[tuple[object, ...]]:
     return shop.connection.execute("select file, titles, lacking, first_rows from ops.unread_files").fetchall()
 
@@ -171,15 +194,24 @@ def test_a_rejected_file_leaves_its_header_and_first_rows_until_it_is_loaded_or_
     shop.load()
     rows = [line.split(",") for line in ROWS.splitlines()]
     assert unread(shop) == [("a.csv", list(TITLES), ["pieces"], rows)]
-    forget_read(shop.connection, "orders", ["a.csv"])
+    forget_read(shop.connection, "orders", batches(shop.load()))
     assert len(unread(shop)) == 1
-    mapped(shop, mapping()).load()
-    forget_read(shop.connection, "orders", ["a.csv"])
+    forget_read(shop.connection, "orders", batches(mapped(shop, mapping()).load()))
     assert unread(shop) == []
     shop.put("b.csv", "x\n1\n")
     shop.load()
     forget_read(shop.connection, "orders", [])
     assert unread(shop) == []
+
+
+def test_a_file_that_is_corrected_under_its_name_is_not_unread_any_more(shop: Shop) -> None:
+    shop.put("a.csv", UNKNOWN)
+    shop.put("b.csv", "x\n1\n")
+    shop.load()
+    shop.put("a.csv", "order_id,ordered_at,amount,pieces\n5,2024-05-01 10:00:00,2.5,7\n")
+    forget_read(shop.connection, "orders", batches(shop.load()))
+
+    assert [file for file, *_ in unread(shop)] == ["b.csv"]
 
 
 def test_a_header_without_any_known_title_is_split_by_its_delimiter(shop: Shop) -> None:
