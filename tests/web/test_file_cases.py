@@ -108,6 +108,9 @@ def test_the_page_shows_header_and_rows_and_its_form_maps_them(client: TestClien
     assert "state&lt;b&gt;" in page
     assert "10h 00" in page
     assert "<b>," not in page
+    assert '<option value="state&lt;b&gt;" selected>' in page, (
+        "a browser posts the text of an option without its blanks"
+    )
     fields = [(one["key"], one["suggested"]) for one in found["choices"]]
     form = {
         "cases": f"{found['case_id']}:{found['version']}",
