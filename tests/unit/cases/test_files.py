@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ from quintet.cases import changes, file_mappings
 from quintet.cases import store as case_store
 from quintet.cases.changes import Author
 from quintet.cases.files import CLOSE, MAP, file_kind
-from quintet.cases.kind import Choice, UnusableVerdictError, check_choices
+from quintet.cases.kind import Choice, Sources, Subject, UnusableVerdictError, check_choices
 from quintet.cases.opening import open_from_build
 from quintet.domains import open_state_store
 from quintet.ingest.contract import Dataset, fold_header, integer, one_of, timestamp
@@ -180,6 +181,37 @@ def test_taking_a_mapping_back_leaves_what_another_case_has_mapped_differently_s
     assert columns == {"when": "count", "n": "sold_at"}
     decide(store, second, CLOSE, settings)
     assert file_mappings.active(store) == {}
+
+
+def test_a_spelling_that_another_case_takes_back_opens_its_case_again_beside_other_spellings(
+    store, marts, settings
+) -> None:
+    marts.execute(
+        "insert into marts.ops_rejected_rows select * replace ('twin' as batch_id) from marts.ops_rejected_rows"
+    )
+    first, second = (opened(store, marts, settings)[f"sales {name} rows"] for name in ("part", "twin"))
+    decide(store, first, MAP, settings, **{"line_is_P.L.": "PL"})
+    decide(store, second, MAP, settings, **{"line_is_P.L.": "PL", "line_is_Commercial lines": "CL"})
+    assert opened(store, marts, settings)["sales twin rows"].verdict == MAP
+    decide(store, first, CLOSE, settings)
+    again = opened(store, marts, settings)
+
+    assert (again["sales twin rows"].state, again["sales part rows"].verdict) == ("open", CLOSE)
+
+
+def test_a_verdict_while_the_cases_of_a_build_are_opened_stays(store, marts, settings) -> None:
+    case = opened(store, marts, settings)["sales bad"]
+    decide(store, case, MAP, settings, count="n", sold_at="when")
+    decide(store, case, CLOSE, settings)
+
+    def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> list[Subject]:
+        found = [replace(one, reopened_after=frozenset({MAP})) for one in FILE.in_build(marts, sources)]
+        decide(store, case, MAP, settings, count="n", sold_at="when")
+        return found
+
+    open_from_build(store, replace(FILE, in_build=in_build), marts, settings, NOW)
+
+    assert case_store.all_of_kind(store, *FILE.key)["sales bad"].verdict == MAP
 
 
 def test_a_key_of_a_request_belongs_to_its_choices(store, marts, settings) -> None:
