@@ -104,8 +104,8 @@ def _open(
         with store.write() as connection:
             for one in part:
                 case = known[one.subject_id]
-                new = _changed(case, now, state=OPEN, owner=None, verdict=None, reason=None)
-                if case_store.write(connection, new, "reopened"):
+                changed = _changed(case, now, state=OPEN, owner=None, verdict=None, reason=None)
+                if case_store.write(connection, changed, "reopened"):
                     case_store.describe(connection, case, one)
                     reopened += 1
     for part in _parts(moved):
