@@ -31,6 +31,8 @@ _BYTES_OF_A_ROW = 60
 
 _MOST_SPELLINGS = 50
 _MOST_VALUES = 100
+_LEAST_ALIKE = 0.5
+"""What a spelling and a value must have in common for the value to be suggested: a wrong one is overlooked."""
 
 _UNREAD = """
     select dataset, batch_id, file, message, titles, round(bytes / coalesce((
@@ -228,7 +230,8 @@ def _spellings(dataset: Dataset, marts: duckdb.DuckDBPyConnection, batch_id: str
         for spelling, rows in spelled:
             ranked = sorted(values, key=lambda value: (-_spelled_alike(spelling, value), value))
             label = f"'{spelling}' in {column} ({counted(rows, 'row')}) means"
-            found.append(Choice(f"{column}={spelling}", label, ranked, ranked[0], "a spelling"))
+            suggested = ranked[0] if _spelled_alike(spelling, ranked[0]) >= _LEAST_ALIKE else ""
+            found.append(Choice(f"{column}={spelling}", label, ranked, suggested, "a spelling"))
     return found
 
 

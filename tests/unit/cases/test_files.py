@@ -121,6 +121,20 @@ def test_spellings_are_offered_with_the_likeliest_value_first(marts) -> None:
     assert FILE.choices(marts, "dumps dump") == []
 
 
+def test_no_value_is_suggested_for_a_spelling_unlike_all_of_them(marts) -> None:
+    marts.execute("delete from marts.ops_rejected_rows")
+    for spelling in ("yes", "private", "commercial"):
+        reason = f"line must be one of CL, PL, not '{spelling}'"
+        marts.execute("insert into marts.ops_rejected_rows values ('sales', 'part', 'part.csv', ?)", [reason])
+    offered = {one.key: (one.suggested, list(one.values)) for one in FILE.choices(marts, "sales part rows")}
+
+    assert offered == {
+        "line=commercial": ("CL", ["CL", "PL"]),
+        "line=private": ("PL", ["PL", "CL"]),
+        "line=yes": ("", ["CL", "PL"]),
+    }
+
+
 def test_a_verdict_maps_the_titles_for_files_of_this_shape(store, marts, settings) -> None:
     case = opened(store, marts, settings)["sales bad"]
     decide(store, case, MAP, settings, count="n", sold_at="when")
