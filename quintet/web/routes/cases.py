@@ -327,12 +327,20 @@ def decide_cases(
     cases = [case_of(request, case_id) for case_id, _ in versions]
     with as_problems():
         by = author(request, request_key)
-        for case in cases if choices else ():
+        for case in one_of_each_group(cases) if choices else ():
             if CASE_KINDS[case.domain, case.kind].option(verdict).takes_choices:
                 check_choices(choices_of(request, case), choices or {})
         return changes.decide(
             service.store, CASE_KINDS, versions, verdict, reason.strip(), by, service.settings, choices
         )
+
+
+def one_of_each_group(cases: Sequence[Case]) -> list[Case]:
+    """Return the first case of each group, and all cases without one: a group chooses the same."""
+    found: dict[tuple[str, str, str], Case] = {}
+    for case in cases:
+        found.setdefault((case.domain, case.kind, case.group_id or case.case_id), case)
+    return list(found.values())
 
 
 def as_json(case: Case) -> dict[str, Any]:
