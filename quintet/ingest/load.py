@@ -131,10 +131,20 @@ def _reject(
             "write the names of the columns there, and drop the file again."
         )
         examined = replace(examined, titles=(), lacking=(), message=message)
-    rejection = replace(_outcome(dataset, examined, "rejected", examined.message), mapping=mapped_before)
+    mapping = mapped_before or _taken_back_before(connection, dataset, examined)
+    rejection = replace(_outcome(dataset, examined, "rejected", examined.message), mapping=mapping)
     insert_batches(connection, [examined], [rejection], now)
     note_unread(connection, dataset, [examined])
     return rejection
+
+
+def _taken_back_before(connection: duckdb.DuckDBPyConnection, dataset: Dataset, examined: Examined) -> str | None:
+    """Return the mapping that an earlier run recorded as taken back: that run may have published nothing."""
+    rows = connection.execute(
+        "select mapping from ops.batches where dataset = ? and batch_id = ? and status = 'rejected'",
+        [dataset.name, examined.batch_id],
+    ).fetchall()
+    return rows[0][0] if rows else None
 
 
 def _groups(fresh: Sequence[Examined]) -> Iterator[list[Examined]]:

@@ -76,6 +76,8 @@ def test_a_mapping_that_is_taken_back_removes_the_rows_and_has_the_models_built_
 
     assert statuses["a.csv"].status == "rejected"
     assert Used.from_json(statuses["a.csv"].mapping or "").columns == {"number of pieces": "pieces"}
+    (again,) = [one for one in shop.load() if one.file == "a.csv"]
+    assert again.mapping == statuses["a.csv"].mapping, "a run after one that published nothing still knows why"
     assert statuses["good.csv"].status == "known"
     assert shop.rows("order_id") == [("5",)]
     assert built(shop) == 0
