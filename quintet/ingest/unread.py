@@ -73,7 +73,7 @@ def _first_rows(examined: Examined) -> list[list[str]]:
     if not examined.titles:
         return []
     try:
-        rows = list(islice(_rows(examined.file, len(examined.titles)), _ROWS))
+        rows = list(islice((row for row in _rows(examined.file, len(examined.titles)) if any(row)), _ROWS))
     except (FileRejectedError, UnicodeError, csv.Error, duckdb.Error, OSError):  # the header alone is shown
         return []
     return [[(cell or "")[:MOST_CHARACTERS] for cell in row[:_COLUMNS]] for row in rows]

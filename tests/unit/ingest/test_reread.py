@@ -224,6 +224,14 @@ def test_a_header_without_any_known_title_is_split_by_its_delimiter(shop: Shop) 
     assert unread(shop)[0][3] == [["1", "2024", "3"]]
 
 
+@pytest.mark.parametrize("blank", ["\n", ",,\n"])
+def test_blank_lines_are_no_first_rows(shop: Shop, blank: str) -> None:
+    shop.put("a.csv", f"x,y,z\n{blank}1,2,3\n")
+    shop.load()
+
+    assert unread(shop)[0][3] == [["1", "2", "3"]]
+
+
 def test_a_file_that_cannot_be_split_leaves_only_its_message(shop: Shop) -> None:
     shop.put("a.xlsx", b"no workbook")
     shop.load()
