@@ -36,8 +36,13 @@ _VERDICTS = """
             select max(decided_at) from marts.ops_verdicts where domain = $domain and kind = $drift
                 and starts_with(subject_id, $kind || ' ')
         ), timestamp '1970-01-01')
+    qualify row_number() over (
+        partition by if(origin = 'sample', null, group_id), if(origin = 'sample' or group_id is null, verdict_id, null)
+        order by decided_at, verdict_id
+    ) = 1
     order by decided_at, verdict_id
 """
+"""One verdict of each group counts: the accounts of a cluster are judged alike. A group of a sample is independent."""
 
 
 @dataclass(frozen=True)
