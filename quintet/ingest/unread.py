@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Collection, Iterator, Sequence
@@ -93,8 +94,7 @@ def _rows(file: InboxFile, width: int) -> Iterator[Sequence[str | None]]:
     else:
         with open_bytes(file.path) as binary:
             head = binary.read(_HEAD_BYTES)
-        encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-        lines = head.decode(encoding, errors="replace").splitlines(keepends=True)
+        lines = _decoded(head).splitlines(keepends=True)
         start = 1 if lines and lines[0].lower().lstrip('"').startswith("sep=") else 0
         text = "".join(lines[start:])
         of_width = (
@@ -104,3 +104,13 @@ def _rows(file: InboxFile, width: int) -> Iterator[Sequence[str | None]]:
             == width
         )
         yield from next(of_width, [[]])[1:]
+
+
+def _decoded(head: bytes) -> str:
+    """Return the text of the first bytes of a file, whose last character may be cut."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head.decode("utf-16", errors="replace")
+    try:
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return head.decode("cp1252", errors="replace")

@@ -232,6 +232,15 @@ def test_blank_lines_are_no_first_rows(shop: Shop, blank: str) -> None:
     assert unread(shop)[0][3] == [["1", "2", "3"]]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_first_rows_are_readable_in_every_encoding(shop: Shop, encoding: str) -> None:
+    shop.put("a.csv", "größe;y\n1;é\n".encode(encoding))
+    shop.load()
+
+    assert unread(shop)[0][1] == ["größe", "y"]
+    assert unread(shop)[0][3] == [["1", "é"]]
+
+
 def test_a_file_that_cannot_be_split_leaves_only_its_message(shop: Shop) -> None:
     shop.put("a.xlsx", b"no workbook")
     shop.load()
