@@ -220,7 +220,7 @@ def _likeness(dataset: Dataset, column: str, titles: Mapping[str, Sequence[str]]
 def _spellings(dataset: Dataset, marts: duckdb.DuckDBPyConnection, batch_id: str) -> list[Choice]:
     found = []
     for column, values in dataset.categories.items():
-        quoted = quoted_sql("reason", column, dataset.columns)
+        quoted = quoted_sql("reason", column)
         spelled = marts.execute(
             f"select spelling, count(*) as rows from (select {quoted} as spelling "
             "from marts.ops_rejected_rows where dataset = ? and batch_id = ?) where trim(spelling) <> '' "

@@ -75,13 +75,12 @@ class Used:
         ]
 
 
-def quoted_sql(reason: str, column: str, columns: Iterable[str]) -> str:
+def quoted_sql(reason: str, column: str) -> str:
     """Return SQL of the text that a reason quotes as no known value of a column; empty for none, or a cut one.
 
-    reason: SQL of the reason of a quarantined row. columns: of the contract, with one of which the next reason begins.
+    reason: SQL of the reason of a quarantined row, which may go on with others.
     """
-    following = "|".join(map(re.escape, columns))
-    pattern = rf"(?s)(?:^|; ){re.escape(column)} must be [^']*, not '(.*?)'(?:$|; (?:{following}) )"
+    pattern = rf"(?s)(?:^|; ){re.escape(column)} must be [^']*, not '(.*?)'(?:$|; )"
     text = f"regexp_extract({reason}, {quote_literal(pattern)}, 1)"
     return f"if(length({text}) < {MOST_QUOTED}, {text}, '')"
 

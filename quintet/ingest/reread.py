@@ -36,7 +36,7 @@ def outdated_batches(connection: duckdb.DuckDBPyConnection, dataset: Dataset) ->
             connection.execute(
                 "select distinct batch_id, batch.file from ops.rejected_rows as broken "
                 "join ops.batches as batch using (dataset, batch_id) where dataset = ? "
-                f"and lower(trim({quoted_sql('reason', column, dataset.columns)})) in "
+                f"and lower(trim({quoted_sql('reason', column)})) in "
                 "(select lower(trim(unnest(?::varchar[])))) order by all",
                 [dataset.name, [spelling for spelling in known_by if spelling.strip()]],
             ).fetchall()

@@ -146,6 +146,15 @@ def test_rows_with_a_mapped_spelling_are_loaded_and_gone_again_when_it_is_taken_
     assert (third.loaded, third.rejected, third.mapping) == (1, 3, None)
 
 
+def test_a_spelling_is_read_before_a_reason_that_names_no_column(lines: Shop) -> None:
+    lines.put("a.csv", "order_id,line\n1,CL\n2,it's old\n")
+    lines.load()
+    lines.connection.execute("update ops.rejected_rows set reason = reason || '; the row is too long'")
+    own = mapped(lines, FileMapping(spellings={"line": {"it's old": "PL"}}))
+
+    assert [(one.status, one.loaded) for one in own.load()] == [("loaded", 2)]
+
+
 def test_a_spelling_that_fits_no_row_reads_nothing_again(lines: Shop) -> None:
     lines.put("a.csv", "order_id,line\n1,CL\n2,other\n")
     lines.load()
