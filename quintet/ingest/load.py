@@ -49,17 +49,20 @@ def load_files(
     files: Sequence[InboxFile],
     now: dt.datetime,
     report: Callable[[str], None],
+    *,
+    is_inbox: bool = True,
 ) -> list[Outcome]:
     """Load the files into `raw.<dataset>`, each new content once, and return the outcome of each file.
 
     now: UTC without zone, recorded with the batches. report: called with the progress after each group of files.
+    is_inbox: whether these are all files of the inbox; those whose mapping has changed are then read again.
     Running it again, also after a crash, loads what is still missing. Raises duckdb.Error if the warehouse cannot be
     written (disk full); nothing of the current group is kept then.
     """
     if narrowed := quarantine_by_new_contract(connection, dataset):
         report(f"{dataset.name}: {narrowed:,} rows loaded before break the contract of today and are quarantined")
     listed = [examine(file, dataset) for file in files]
-    mapped_before = _unload_outdated(connection, dataset, listed, report)
+    mapped_before = _unload_outdated(connection, dataset, listed, report) if is_inbox else {}
     known = _known(connection, dataset)
     outcomes: list[Outcome] = []
     fresh: dict[str, Examined] = {}

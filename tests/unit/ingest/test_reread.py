@@ -11,6 +11,7 @@ import pytest
 
 from quintet.ingest.batches import Outcome
 from quintet.ingest.contract import Dataset, fold_header, integer, one_of
+from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.mapping import FileMapping, Used, shape_of
 from quintet.ingest.raw_tables import prepare
@@ -115,6 +116,17 @@ def test_a_file_that_is_no_longer_in_the_inbox_stays_loaded_and_is_named(shop: S
     assert shop.rows("order_id") == [("1",), ("2",)]
     assert said == ["orders: the mapping of a.csv has changed; it stays as it is: drop it into the inbox to have it "
                     "read again"]  # fmt: skip
+
+
+def test_rows_that_come_from_elsewhere_change_nothing_of_mapped_files(shop: Shop) -> None:
+    shop.put("a.csv", UNKNOWN)
+    mapped(shop, mapping()).load()
+    said: list[str] = []
+    files = list_inbox(shop.raw, "orders")
+    outcomes = load_files(shop.connection, shop.dataset, files, NOW, said.append, is_inbox=False)
+
+    assert [one.status for one in outcomes] == ["known"]
+    assert said == []
 
 
 LINES = Dataset(
