@@ -23,10 +23,13 @@ def used_columns(dataset: Dataset, layout: Layout) -> Used:
     return Used(columns, shape=layout.shape if columns else "")
 
 
-def outdated_batches(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, str]:
-    """Return the loaded batches that the mapping of today reads in another way, with their file."""
+def outdated_batches(connection: duckdb.DuckDBPyConnection, dataset: Dataset, tables: str = "ops.") -> dict[str, str]:
+    """Return the loaded batches that the mapping of today reads in another way, with their file.
+
+    tables: what the names of the tables of batches and of rejected rows begin with: `marts.ops_` in a snapshot.
+    """
     mapped = connection.execute(
-        "select batch_id, file, mapping from ops.batches where dataset = ? and status = 'loaded' "
+        f"select batch_id, file, mapping from {tables}batches where dataset = ? and status = 'loaded' "
         "and mapping is not null order by all",
         [dataset.name],
     ).fetchall()
@@ -34,8 +37,8 @@ def outdated_batches(connection: duckdb.DuckDBPyConnection, dataset: Dataset) ->
     for column, known_by in dataset.mapping.spellings.items():
         found |= dict(
             connection.execute(
-                "select distinct batch_id, batch.file from ops.rejected_rows as broken "
-                "join ops.batches as batch using (dataset, batch_id) where dataset = ? "
+                f"select distinct batch_id, batch.file from {tables}rejected_rows as broken "
+                f"join {tables}batches as batch using (dataset, batch_id) where dataset = ? "
                 f"and lower(trim({quoted_sql('reason', column)})) in "
                 "(select lower(trim(unnest(?::varchar[])))) order by all",
                 [dataset.name, [spelling for spelling in known_by if spelling.strip()]],
