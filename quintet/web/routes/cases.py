@@ -22,7 +22,7 @@ from quintet.web.cases.access import DECIDE, READ, as_problems, author, case_of,
 from quintet.web.lists import PageQuery
 from quintet.web.problems import Problem, ProblemError
 from quintet.web.security import guarded_router
-from quintet.web.service import service_of
+from quintet.web.service import Service, service_of
 from quintet.web.times import RecordedMoment
 
 _PREFIX: dict[str, Any] = {"prefix": "/v1/cases", "tags": ["cases"]}
@@ -328,11 +328,16 @@ def decide_cases(
     with as_problems():
         by = author(request, request_key)
         for case in one_of_each_group(cases) if choices else ():
-            if CASE_KINDS[case.domain, case.kind].option(verdict).takes_choices:
+            is_new = request_key is None or not _is_known(service, case, request_key)  # an old one has had its effect
+            if is_new and CASE_KINDS[case.domain, case.kind].option(verdict).takes_choices:
                 check_choices(choices_of(request, case), choices or {})
         return changes.decide(
             service.store, CASE_KINDS, versions, verdict, reason.strip(), by, service.settings, choices
         )
+
+
+def _is_known(service: Service, case: Case, request_key: str) -> bool:
+    return case_store.event_of_request(service.store.read(), case.case_id, request_key) is not None
 
 
 def one_of_each_group(cases: Sequence[Case]) -> list[Case]:
