@@ -100,7 +100,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
         files = inboxes.files(dataset.name)
         with warehouse.get_connection() as connection:
             outcomes = load_files(connection, inboxes.mapped(dataset), files, clock.now(), context.log.info)
-            forget_read(connection, dataset.name, [file.name for file in files])
+            forget_read(connection, dataset.name, [outcome.batch_id for outcome in outcomes])
             facts = described(connection, [f"raw.{dataset.name}"])[f"raw.{dataset.name}"]
             batches = batch_versions(connection, dataset.name)
             checks = [

@@ -14,7 +14,9 @@ from quintet.code_version import code_files, digest_of, files_digest, imported_m
 from quintet.ingest.contract import Dataset
 from quintet.ingest.examine import Examined, examine
 from quintet.ingest.inbox import InboxFile, list_inbox
+from quintet.ingest.reread import outdated_batches
 from quintet.limits import DEFAULT_LIMITS, Limits
+from quintet.presentation.wording import counted
 from quintet.settings import Settings
 from quintet.warehouse.domain_states import domain_states
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
@@ -88,6 +90,7 @@ def make_plan(
     domains: the domains to retry if the snapshot has not their last build. is_unfinished: whether an earlier run failed
     or was killed.
     """
+    datasets = tuple(datasets)
     examined = {
         dataset.name: [examine(file, dataset) for file in list_inbox(raw, dataset.name, limits)] for dataset in datasets
     }
@@ -99,10 +102,17 @@ def make_plan(
     with open_snapshot(path) as snapshot:
         code_has_changed = code not in (_code_version_of(snapshot), checked)
         done, states = _done_batches(snapshot), domain_states(snapshot)
+        outdated = {dataset.name: _outdated(snapshot, dataset) for dataset in datasets}
     retried = tuple(name for name in domains if name in states and states[name].status in ("old", "missing"))
     new_files = {name: fresh for name, files in examined.items() if (fresh := _not_done(name, files, done))}
     count = sum(len(files) for files in new_files.values())
+    again = {name: _again(files, outdated[name], new_files.get(name, ())) for name, files in examined.items()}
+    again = {name: files for name, files in again.items() if files}
+    new_files |= {name: (*new_files.get(name, ()), *files) for name, files in again.items()}
     files = f"{count} new files" if count else "nothing new"
+    if again:
+        reread = counted(sum(len(files) for files in again.values()), "file")
+        files = f"{files + ', ' if count else ''}{reread} to read again, as people map them now"
     changed = ["code or settings have changed since the last publication"] if code_has_changed else []
     changed += [f"the last build of {' and '.join(retried)} did not succeed"] if retried else []
     changed += ["an earlier run did not finish"] if is_unfinished and not retried else []
@@ -144,7 +154,10 @@ def _name_of_current(serving: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Listed:
-    """What an inbox holds. fresh: the files that the snapshot does not contain. version: the inbox's data version."""
+    """What an inbox holds. version: the inbox's data version.
+
+    fresh: the files that the snapshot does not contain, or that people map otherwise since then.
+    """
 
     fresh: tuple[InboxFile, ...]
     version: str
@@ -156,11 +169,13 @@ def compare_inbox(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -
         path = current_snapshot(serving)
     except NoSnapshotError:
         done: Mapping[tuple[str, str], str] = {}
+        outdated: Collection[str] = ()
     else:
         with open_snapshot(path) as snapshot:
-            done = _done_batches(snapshot)
+            done, outdated = _done_batches(snapshot), _outdated(snapshot, dataset)
     examined = [examine(file, dataset) for file in files]
-    return Listed(_not_done(dataset.name, examined, done), inbox_version(dataset.name, examined, done))
+    fresh = _not_done(dataset.name, examined, done)
+    return Listed((*fresh, *_again(examined, outdated, fresh)), inbox_version(dataset.name, examined, done))
 
 
 def inbox_version(dataset: str, files: Iterable[Examined], done: Mapping[tuple[str, str], str]) -> str:
@@ -182,6 +197,19 @@ def _not_done(dataset: str, files: Iterable[Examined], done: Mapping[tuple[str, 
         if status is None or (status == "rejected" and examined.layout is not None):
             fresh.append(examined.file)
     return tuple(fresh)
+
+
+def _outdated(snapshot: duckdb.DuckDBPyConnection, dataset: Dataset) -> Collection[str]:
+    """Return the batches of a snapshot that the mapping of today reads in another way; none of an earlier release."""
+    try:
+        return outdated_batches(snapshot, dataset, "marts.ops_").keys()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return ()
+
+
+def _again(files: Iterable[Examined], outdated: Collection[str], fresh: Collection[InboxFile]) -> tuple[InboxFile, ...]:
+    """Return the files to read again, besides those that are fresh."""
+    return tuple(one.file for one in files if one.batch_id in outdated and one.file not in fresh)
 
 
 def _done_batches(snapshot: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:

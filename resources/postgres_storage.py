@@ -6,6 +6,7 @@ so that no file, page or log of Dagster's configuration shows it.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from resources.recorded_runs import RecordedRuns
 SCHEMA = "dagster"
 """The schema of the tables; another one can be set in the URL: `?options=-csearch_path%3Dname`."""
 
+_OWN_SCHEMA = re.compile(rf"search_path={SCHEMA}(?!\w)")
 _DRIVER = "postgresql+psycopg2"
 _DEFAULTS = {"connect_timeout": "5", "application_name": "quintet dagster"}
 _CREATION_LOCK = zlib.crc32(b"quintet dagster storage")
@@ -108,7 +110,8 @@ def _alone_in(given: dict[str, Any], url: str) -> Iterator[None]:
     with connection:
         try:
             connection.execute("select pg_advisory_lock(%s)", (_CREATION_LOCK,))
-            if f"search_path={SCHEMA}" in given["options"]:
+            is_there = connection.execute("select 1 from pg_namespace where nspname = %s", (SCHEMA,)).fetchone()
+            if not is_there and _OWN_SCHEMA.search(given["options"]):  # to create one needs a right, even if it exists
                 connection.execute(f"create schema if not exists {SCHEMA}")
             (schema,) = connection.execute("select current_schema()").fetchall()[0]
         except psycopg.Error as error:

@@ -41,11 +41,13 @@ def listing_digest(files: Sequence[InboxFile]) -> str:
 def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
     """Return a hash over the contents of the files and whether they can be read, independent of names and order.
 
-    A file that was rejected only for its name can be read under another one, so renaming it starts a new run.
+    A file that was rejected only for its name can be read under another one, so renaming it starts a new run, and so
+    does another mapping.
     """
     examined = [examine(file, dataset) for file in files]
     batches = sorted({f"{one.batch_id} {'rejected' if one.layout is None else 'readable'}" for one in examined})
-    return hashlib.sha256("\n".join([dataset.name, *batches]).encode()).hexdigest()
+    mapping = [dataset.mapping.digest] if dataset.mapping.digest else []
+    return hashlib.sha256("\n".join([dataset.name, *batches, *mapping]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ def decide(
                 )
             if option.needs_reason and not reason:
                 raise UnusableVerdictError(f"the verdict {option.label.lower()!r} needs a reason; write why")
-            if _is_done(connection, case, author, "decided", verdict=verdict) or (
+            expected = {"verdict": verdict, **({"reason": why} if chosen else {})}
+            if _is_done(connection, case, author, "decided", **expected) or (
                 case.verdict == verdict and (not chosen or case.reason == why)
             ):
                 decided.append(case)

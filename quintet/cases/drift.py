@@ -30,14 +30,19 @@ _SHIFTS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 """Of the log-odds of the scores."""
 
 _VERDICTS = """
-    select verdict, score, decided_at from marts.ops_verdicts
+    select subject_id, verdict, score, decided_at from marts.ops_verdicts
     where domain = $domain and kind = $kind and is_last and list_contains($known, verdict) and score is not null
         and decided_at > coalesce((
             select max(decided_at) from marts.ops_verdicts where domain = $domain and kind = $drift
                 and starts_with(subject_id, $kind || ' ')
         ), timestamp '1970-01-01')
+    qualify row_number() over (
+        partition by if(origin = 'sample', null, group_id), if(origin = 'sample' or group_id is null, verdict_id, null)
+        order by decided_at, verdict_id
+    ) = 1
     order by decided_at, verdict_id
 """
+"""One verdict of each group counts: the accounts of a cluster are judged alike. A group of a sample is independent."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,13 @@ def _in_build(
         rows = marts.execute(
             _VERDICTS, {"domain": domain, "kind": kind.name, "drift": KIND, "known": list(kind.truth)}
         ).fetchall()
-        drift = drift_of([(kind.truth[verdict], probability(score), at) for verdict, score, at in rows])
+        drift = drift_of(
+            [
+                (kind.truth[verdict], probability(score), at)
+                for subject, verdict, score, at in rows
+                if not kind.is_repeat(subject)
+            ]
+        )
         if drift is None:
             continue
         yes = next(kind.option(verdict).label for verdict, is_yes in kind.truth.items() if is_yes)

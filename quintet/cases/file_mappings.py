@@ -136,12 +136,38 @@ def count_new_mappings(store: StateStore, serving: Path) -> dict[str, int]:
     return new
 
 
-def _active(rows: Iterable[Mapping[str, object]]) -> dict[tuple[str, ...], Mapped]:
-    found: dict[tuple[str, ...], Mapped] = {}
+def taken_back(store: StateStore) -> set[str]:
+    """Return the ids of the cases whose verdict maps a title or spelling that is not mapped any more."""
+    rows = (
+        store.read()
+        .execute(
+            "select case_id, dataset, shape, column_name, given, known, is_active from file_mappings "
+            "order by mapping_id"
+        )
+        .fetchall()
+    )
+    of_cases: dict[str, list[Mapping[str, object]]] = {}
+    for row in rows:
+        of_cases.setdefault(str(row["case_id"]), []).append(row)
+    mapped = _active(rows)
+    return {case_id for case_id, own in of_cases.items() if not _active(own).keys() <= mapped.keys()}
+
+
+def _key(one: Mapped) -> tuple[str, str, str]:
+    if one.shape:
+        return one.dataset, one.shape, fold_header(one.given)
+    return one.dataset, one.column, one.given.strip().lower()
+
+
+def _active(rows: Iterable[Mapping[str, object]]) -> dict[tuple[str, str, str], Mapped]:
+    found: dict[tuple[str, str, str], Mapped] = {}
     for row in rows:
         one = Mapped(*(str(row[name]) for name in ("dataset", "shape", "column_name", "given", "known")))
-        key = (one.dataset, one.shape, one.given) if one.shape else (one.dataset, one.column, one.given.strip().lower())
-        found.pop(key, None)
+        key = _key(one)
+        before = found.get(key)
         if row["is_active"]:
+            found.pop(key, None)  # the last one comes last
             found[key] = one
+        elif before is not None and (before.column, before.known) == (one.column, one.known):
+            del found[key]  # what another case maps to something else since then stays
     return found

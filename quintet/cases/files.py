@@ -14,9 +14,10 @@ import pandas as pd
 from quintet.cases import file_mappings
 from quintet.cases.file_mappings import Mapped
 from quintet.cases.kind import CaseKind, Choice, Decided, Option, Sources, Subject, UnusableVerdictError
+from quintet.cases.store import case_id_of
 from quintet.forgotten import REASON as FORGOTTEN
 from quintet.ingest.contract import Dataset, fold_header
-from quintet.ingest.mapping import FileMapping, shape_of
+from quintet.ingest.mapping import quoted_sql, shape_of
 from quintet.presentation.wording import counted
 from quintet.settings import Settings
 from quintet.state.store import Connection
@@ -30,6 +31,8 @@ _BYTES_OF_A_ROW = 60
 
 _MOST_SPELLINGS = 50
 _MOST_VALUES = 100
+_LEAST_ALIKE = 0.5
+"""What a spelling and a value must have in common for the value to be suggested: a wrong one is overlooked."""
 
 _UNREAD = """
     select dataset, batch_id, file, message, titles, round(bytes / coalesce((
@@ -99,7 +102,7 @@ def file_kind(
                 needs_reason=True,
             ),
         ),
-        in_build=partial(_in_build, by_name, tuple(other_inboxes), row_value),
+        in_build=partial(_in_build, domain, by_name, tuple(other_inboxes), row_value),
         act=_act,
         choices=partial(choices_of, by_name),
         evidence="quintet.web.cases.files",
@@ -108,6 +111,7 @@ def file_kind(
 
 
 def _in_build(
+    domain: str,
     datasets: Mapping[str, Dataset],
     other_inboxes: Sequence[str],
     row_value: Callable[[Settings], float],
@@ -115,21 +119,21 @@ def _in_build(
     sources: Sources,
 ) -> list[Subject]:
     """Return the files of the inboxes that could not be read, and those that were loaded without some rows."""
-    mapped, value = file_mappings.active(sources.store), row_value(sources.settings)
+    taken_back, value = file_mappings.taken_back(sources.store), row_value(sources.settings)
     found = []
     for name, batch_id, file, message, titles, rows in marts.execute(
         _UNREAD, [_BYTES_OF_A_ROW, list(datasets)]
     ).fetchall():
         shape = shape_of(map(fold_header, titles)) if titles else ""
-        is_mapped = shape in mapped.get(name, FileMapping()).columns
+        subject_id = _Found(name, batch_id, is_of_rows=False).subject_id
         found.append(
             Subject(
-                _Found(name, batch_id, is_of_rows=False).subject_id,
+                subject_id,
                 f"{file} of {name} was not loaded",
                 message,
                 round(max(rows, 1) * value, 2),
                 group_id=f"{name} {shape}" if shape else None,
-                reopened_after=frozenset() if is_mapped else frozenset({MAP}),
+                reopened_after=frozenset({MAP} if case_id_of(domain, KIND, subject_id) in taken_back else ()),
             )
         )
     found += [
@@ -137,14 +141,14 @@ def _in_build(
         for name, batch_id, file, message in marts.execute(_REJECTED, [list(other_inboxes)]).fetchall()
     ]
     for name, batch_id, file, rows, reason in marts.execute(_QUARANTINED, [list(datasets), FORGOTTEN]).fetchall():
-        has_spellings = bool(mapped.get(name, FileMapping()).spellings)
+        subject_id = _Found(name, batch_id, is_of_rows=True).subject_id
         found.append(
             Subject(
-                _Found(name, batch_id, is_of_rows=True).subject_id,
+                subject_id,
                 f"{file} of {name} was loaded without {counted(rows, 'row')}",
                 f"{counted(rows, 'row')} broke the contract, such as: {reason}.",
                 round(rows * value, 2),
-                reopened_after=frozenset() if has_spellings else frozenset({MAP}),
+                reopened_after=frozenset({MAP} if case_id_of(domain, KIND, subject_id) in taken_back else ()),
             )
         )
     return found
@@ -216,17 +220,18 @@ def _likeness(dataset: Dataset, column: str, titles: Mapping[str, Sequence[str]]
 def _spellings(dataset: Dataset, marts: duckdb.DuckDBPyConnection, batch_id: str) -> list[Choice]:
     found = []
     for column, values in dataset.categories.items():
-        pattern = rf"(?:^|; ){re.escape(column)} must be [^']*, not '([^']*)'"
+        quoted = quoted_sql("reason", column)
         spelled = marts.execute(
-            "select spelling, count(*) as rows from (select regexp_extract(reason, ?, 1) as spelling "
+            f"select spelling, count(*) as rows from (select {quoted} as spelling "
             "from marts.ops_rejected_rows where dataset = ? and batch_id = ?) where trim(spelling) <> '' "
             "group by all order by rows desc, spelling limit ?",
-            [pattern, dataset.name, batch_id, _MOST_SPELLINGS],
+            [dataset.name, batch_id, _MOST_SPELLINGS],
         ).fetchall()
         for spelling, rows in spelled:
             ranked = sorted(values, key=lambda value: (-_spelled_alike(spelling, value), value))
             label = f"'{spelling}' in {column} ({counted(rows, 'row')}) means"
-            found.append(Choice(f"{column}={spelling}", label, ranked, ranked[0], "a spelling"))
+            suggested = ranked[0] if _spelled_alike(spelling, ranked[0]) >= _LEAST_ALIKE else ""
+            found.append(Choice(f"{column}={spelling}", label, ranked, suggested, "a spelling"))
     return found
 
 

@@ -43,9 +43,9 @@ def open_from_build(
     An undecided case from a build whose subject no longer needs a person is closed, with the reason; it is opened again
     if the subject comes back. Decided cases stay. Raises duckdb.CatalogException if the domain was not built yet.
     """
+    known = case_store.all_of_kind(store, *kind.key)  # first: what a person decides meanwhile is not changed
     found = kind.in_build(snapshot, _sources(store, kind, settings, now))
     existing = {str(one) for (one,) in snapshot.execute(kind.exists).fetchall()} if kind.exists else None
-    known = case_store.all_of_kind(store, *kind.key)
     done = _open(store, kind, found, known, now)
     flagged = {subject.subject_id for subject in found}
     gone = []
@@ -104,10 +104,10 @@ def _open(
         with store.write() as connection:
             for one in part:
                 case = known[one.subject_id]
-                case_store.describe(connection, case, one)
-                reopened += case_store.write(
-                    connection, _changed(case, now, state=OPEN, owner=None, verdict=None, reason=None), "reopened"
-                )
+                changed = _changed(case, now, state=OPEN, owner=None, verdict=None, reason=None)
+                if case_store.write(connection, changed, "reopened"):
+                    case_store.describe(connection, case, one)
+                    reopened += 1
     for part in _parts(moved):
         with store.write() as connection:
             for one in part:

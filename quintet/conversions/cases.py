@@ -8,7 +8,7 @@ import duckdb
 
 from quintet.cases.kind import SAMPLE, CaseKind, Option, Sources, Subject
 from quintet.conversions.settings import ConversionsSettings
-from quintet.conversions.verdicts import LINK, NO_LINK, act, pair_of, second_look_of, subject_of
+from quintet.conversions.verdicts import LINK, NO_LINK, act, is_second_look, pair_of, second_look_of, subject_of
 
 _BY_MACHINE = """
     tier = 'matched' and not exists (
@@ -107,6 +107,7 @@ PAIR = CaseKind(
     ),
     act=act,
     truth={LINK: True, NO_LINK: False},
+    is_repeat=is_second_look,
     table="pair_verdicts",
     evidence="quintet.web.cases.conversions",
     page="/conversions",

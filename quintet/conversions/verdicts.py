@@ -58,6 +58,11 @@ def second_look_of(subject_id: str) -> str:
     return f"{subject_id}{_AGAIN}"
 
 
+def is_second_look(subject_id: str) -> bool:
+    """Return whether a subject is of a second case about a pair."""
+    return subject_id.endswith(_AGAIN)
+
+
 def pair_of(subject_id: str) -> tuple[int, str]:
     """Return the conversion and the broker row of a subject."""
     conversion_id, _, broker_row_id = subject_id.removesuffix(_AGAIN).partition(" ")

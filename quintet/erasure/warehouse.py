@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from quintet.domain import Persons
+from quintet.erasure.unread import erase_unread, erase_unread_of_snapshot
 from quintet.forgotten import REASON
 from quintet.ingest.contract import Dataset, parsing_macros
 from quintet.ingest.forgotten import quarantine_person
@@ -88,7 +89,7 @@ def _erase_ingested(connection: duckdb.DuckDBPyConnection, person: Person, datas
             [REASON, dataset.name],
         ).fetchall()
         counts["ops.rejected_rows"] += named
-        counts["ops.unread_files"] += _erase_first_rows(connection, "ops.unread_files", dataset.name, texts)
+        counts["ops.unread_files"] += erase_unread(connection, dataset.name, texts)
         ((keys,),) = connection.execute(
             "update ops.source_rows set key = ? "
             "where dataset = ? and list_contains(from_json(key, '[\"varchar\"]'), ?)",
@@ -96,15 +97,6 @@ def _erase_ingested(connection: duckdb.DuckDBPyConnection, person: Person, datas
         ).fetchall()
         counts["ops.source_rows"] += keys
     return counts
-
-
-def _erase_first_rows(connection: duckdb.DuckDBPyConnection, table: str, dataset: str, texts: Sequence[str]) -> int:
-    """Remove the first rows of the files that could not be loaded and name a person."""
-    is_named = " or ".join(f"contains(first_rows::varchar, {quote_literal(text)})" for text in texts)
-    ((named,),) = connection.execute(
-        f"update {table} set first_rows = [] where dataset = ? and ({is_named})", [dataset]
-    ).fetchall()
-    return int(named)
 
 
 def _texts_of(connection: duckdb.DuckDBPyConnection, dataset: Dataset, person: Person) -> list[str]:
@@ -195,10 +187,7 @@ def _erase_texts_of_snapshot(connection: duckdb.DuckDBPyConnection) -> None:
             {"reason": REASON},
         )
     if ("ops_unread_files",) in tables:
-        connection.execute(
-            "update erased.marts.ops_unread_files as copy set first_rows = own.first_rows from ops.unread_files as own "
-            "where own.dataset = copy.dataset and own.batch_id = copy.batch_id"
-        )
+        erase_unread_of_snapshot(connection, "erased")
 
 
 def _replace_snapshots(

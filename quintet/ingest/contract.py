@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from quintet.ingest.mapping import FileMapping, shape_of
+from quintet.ingest.mapping import MOST_QUOTED, FileMapping, shape_of
 from quintet.warehouse.connect import connect_closed
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
@@ -375,7 +375,8 @@ def _conditions(name: str, column: pa.Column, may_be_empty: bool) -> list[tuple[
         conditions.append((f"{identifier} is null", quote_literal(f"{name} is empty but is required")))
     for check in column.checks:
         predicate = check.statistics["predicate"].replace("{column}", identifier)
-        wording = quote_literal(f"{name} must be {check.error}, not ") + f" || '''' || left({identifier}, 80) || ''''"
+        quoted = f"'''' || left({identifier}, {MOST_QUOTED}) || ''''"
+        wording = f"{quote_literal(f'{name} must be {check.error}, not ')} || {quoted}"
         if _kind(column) in ("integer", "identifier"):
             wording += f" || case when contract.is_shortened({identifier}) then {quote_literal(_SHORTENED)} else '' end"
         conditions.append((f"{identifier} is not null and not coalesce({predicate}, false)", wording))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import duckdb
 import pyarrow as pa
 
@@ -29,16 +31,28 @@ def set_forgotten(connection: duckdb.DuckDBPyConnection, forgotten: Forgotten) -
 
 def is_forgotten_sql(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> str | None:
     """Return an SQL predicate that is true for the rows of forgotten persons; None if there cannot be any."""
-    known = connection.execute(
-        "select count(*) > 0 from duckdb_tables() where table_name = ? and temporary", [_TABLE]
-    ).fetchone()
-    if known != (True,) or not dataset.persons:
+    if not _may_have_forgotten(connection, dataset):
         return None
     return " or ".join(
         f"coalesce({_digest_sql(kind, quote_identifier(column))} in (select person from {_TABLE} "
         f"where kind = {quote_literal(kind)}), false)"
         for column, kind in dataset.persons.items()
     )
+
+
+def forgotten_among(connection: duckdb.DuckDBPyConnection, dataset: Dataset, texts: Collection[str]) -> set[str]:
+    """Return those of the texts that are the id of a forgotten person of a dataset."""
+    if not texts or not _may_have_forgotten(connection, dataset):
+        return set()
+    is_forgotten = " or ".join(
+        f"coalesce({_digest_sql(kind, 'text')} in (select person from {_TABLE} where kind = {quote_literal(kind)}), "
+        "false)"
+        for kind in sorted(set(dataset.persons.values()))
+    )
+    found = connection.execute(
+        f"select text from (select distinct unnest(?::varchar[]) as text) where {is_forgotten}", [list(texts)]
+    ).fetchall()
+    return {text for (text,) in found}
 
 
 def quarantine_person(connection: duckdb.DuckDBPyConnection, dataset: Dataset, kind: str, person: str) -> int:
@@ -65,6 +79,13 @@ def quarantine_person(connection: duckdb.DuckDBPyConnection, dataset: Dataset, k
         )
         connection.execute(f"delete from {table} where {mine}")
     return int(count)
+
+
+def _may_have_forgotten(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> bool:
+    ((is_known,),) = connection.execute(
+        "select count(*) > 0 from duckdb_tables() where table_name = ? and temporary", [_TABLE]
+    ).fetchall()
+    return bool(is_known and dataset.persons)
 
 
 def _digest_sql(kind: str, column: str) -> str:

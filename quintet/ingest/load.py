@@ -19,6 +19,7 @@ from quintet.ingest.contract import Dataset
 from quintet.ingest.doubt import Doubts
 from quintet.ingest.examine import Examined, examine, layout_of, path_of
 from quintet.ingest.files import Layout, damaged_parquet
+from quintet.ingest.forgotten import forgotten_among
 from quintet.ingest.inbox import InboxFile, still_as_listed
 from quintet.ingest.mapping import Used, spellings_sql, used_spellings
 from quintet.ingest.narrowed import quarantine_by_new_contract
@@ -48,17 +49,20 @@ def load_files(
     files: Sequence[InboxFile],
     now: dt.datetime,
     report: Callable[[str], None],
+    *,
+    is_inbox: bool = True,
 ) -> list[Outcome]:
     """Load the files into `raw.<dataset>`, each new content once, and return the outcome of each file.
 
     now: UTC without zone, recorded with the batches. report: called with the progress after each group of files.
+    is_inbox: whether these are all files of the inbox; those whose mapping has changed are then read again.
     Running it again, also after a crash, loads what is still missing. Raises duckdb.Error if the warehouse cannot be
     written (disk full); nothing of the current group is kept then.
     """
     if narrowed := quarantine_by_new_contract(connection, dataset):
         report(f"{dataset.name}: {narrowed:,} rows loaded before break the contract of today and are quarantined")
     listed = [examine(file, dataset) for file in files]
-    mapped_before = _unload_outdated(connection, dataset, listed, report)
+    mapped_before = _unload_outdated(connection, dataset, listed, report) if is_inbox else {}
     known = _known(connection, dataset)
     outcomes: list[Outcome] = []
     fresh: dict[str, Examined] = {}
@@ -124,10 +128,26 @@ def _reject(
     now: dt.datetime,
     mapped_before: str | None = None,
 ) -> Outcome:
-    rejection = replace(_outcome(dataset, examined, "rejected", examined.message), mapping=mapped_before)
+    if forgotten_among(connection, dataset, examined.titles):
+        message = (
+            f"{examined.file.name} has no header: its first line names a person who was forgotten. Remove this line, "
+            "write the names of the columns there, and drop the file again."
+        )
+        examined = replace(examined, titles=(), lacking=(), message=message)
+    mapping = mapped_before or _taken_back_before(connection, dataset, examined)
+    rejection = replace(_outcome(dataset, examined, "rejected", examined.message), mapping=mapping)
     insert_batches(connection, [examined], [rejection], now)
-    note_unread(connection, dataset.name, [examined])
+    note_unread(connection, dataset, [examined])
     return rejection
+
+
+def _taken_back_before(connection: duckdb.DuckDBPyConnection, dataset: Dataset, examined: Examined) -> str | None:
+    """Return the mapping that an earlier run recorded as taken back: that run may have published nothing."""
+    rows = connection.execute(
+        "select mapping from ops.batches where dataset = ? and batch_id = ? and status = 'rejected'",
+        [dataset.name, examined.batch_id],
+    ).fetchall()
+    return rows[0][0] if rows else None
 
 
 def _groups(fresh: Sequence[Examined]) -> Iterator[list[Examined]]:

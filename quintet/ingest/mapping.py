@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
 
 from quintet.warehouse.sql import quote_identifier, quote_literal
+
+MOST_QUOTED = 80
+"""Characters of a text that the reason of a quarantined row quotes; of a longer one, the rest is unknown."""
 
 
 def shape_of(folded: Iterable[str]) -> str:
@@ -69,6 +73,16 @@ class Used:
             for column, known_by in self.spellings.items()
             for spelling, known in known_by.items()
         ]
+
+
+def quoted_sql(reason: str, column: str) -> str:
+    """Return SQL of the text that a reason quotes as no known value of a column; empty for none, or a cut one.
+
+    reason: SQL of the reason of a quarantined row, which may go on with others.
+    """
+    pattern = rf"(?s)(?:^|; ){re.escape(column)} must be [^']*, not '(.*?)'(?:$|; )"
+    text = f"regexp_extract({reason}, {quote_literal(pattern)}, 1)"
+    return f"if(length({text}) < {MOST_QUOTED}, {text}, '')"
 
 
 def spellings_sql(spellings: Mapping[str, Mapping[str, str]], present: Sequence[str], rows: str) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 import duckdb
 
 from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.files import Layout
-from quintet.ingest.mapping import Used
+from quintet.ingest.mapping import Used, quoted_sql
 from quintet.ingest.raw_tables import raw_table
 from quintet.warehouse.built import forget_built
 from quintet.warehouse.database import transaction
-from quintet.warehouse.sql import quote_literal
 
 
 def used_columns(dataset: Dataset, layout: Layout) -> Used:
@@ -25,26 +23,26 @@ def used_columns(dataset: Dataset, layout: Layout) -> Used:
     return Used(columns, shape=layout.shape if columns else "")
 
 
-def outdated_batches(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, str]:
-    """Return the loaded batches that the mapping of today reads in another way, with their file."""
+def outdated_batches(connection: duckdb.DuckDBPyConnection, dataset: Dataset, tables: str = "ops.") -> dict[str, str]:
+    """Return the loaded batches that the mapping of today reads in another way, with their file.
+
+    tables: what the names of the tables of batches and of rejected rows begin with: `marts.ops_` in a snapshot.
+    """
     mapped = connection.execute(
-        "select batch_id, file, mapping from ops.batches where dataset = ? and status = 'loaded' "
+        f"select batch_id, file, mapping from {tables}batches where dataset = ? and status = 'loaded' "
         "and mapping is not null order by all",
         [dataset.name],
     ).fetchall()
     found = {batch: file for batch, file, mapping in mapped if not _still_holds(Used.from_json(mapping), dataset)}
     for column, known_by in dataset.mapping.spellings.items():
-        patterns = "|".join(re.escape(spelling.strip()) for spelling in known_by)
-        reason = rf"(^|; ){re.escape(column)} must be [^']*, not '\s*({patterns})\s*'"
         found |= dict(
             connection.execute(
-                "select distinct batch_id, batch.file from ops.rejected_rows as broken "
-                "join ops.batches as batch using (dataset, batch_id) where dataset = ? "
-                f"and regexp_matches(reason, {quote_literal(reason)}, 'i') order by all",
-                [dataset.name],
+                f"select distinct batch_id, batch.file from {tables}rejected_rows as broken "
+                f"join {tables}batches as batch using (dataset, batch_id) where dataset = ? "
+                f"and lower(trim({quoted_sql('reason', column)})) in "
+                "(select lower(trim(unnest(?::varchar[])))) order by all",
+                [dataset.name, [spelling for spelling in known_by if spelling.strip()]],
             ).fetchall()
-            if patterns
-            else []
         )
     return found
 

@@ -13,6 +13,9 @@ from quintet.lending.policy import Policy
 from quintet.lending.scoring import MOST_REASONS, REASONS
 from quintet.lending.verdicts import REJECT, FinalDecision
 
+REFER = "refer"
+"""The decision that leaves an application to a person."""
+
 REVIEW_DAYS = 60
 """Days in which a client can have a decision reviewed, and ask what it is based on."""
 
@@ -83,7 +86,7 @@ def notice_of(
     """
     decision = final.decision if final is not None else machine.decision
     if decision != REJECT:
-        words = {"approve": "approved", "refer": "not decided finally: a person has to look at it"}
+        words = {"approve": "approved", REFER: "not decided finally: a person has to look at it"}
         raise NoNoticeError(
             f"application {application_id} is {words.get(decision, decision)}; only a rejected one has a notice"
         )

@@ -152,7 +152,7 @@ def _land(
     stamped = rows.append_column(_EXTRACTED_AT, pa.array([moment] * len(rows), pa.string()))
     file = folder / f"{FILE_PREFIX}{dataset.name}_{now:%Y-%m-%d}_{now:%H%M%S%f}.parquet"
     pq.write_table(stamped, file)
-    outcomes = load_files(connection, dataset, list_inbox(landing, dataset.name), now, report)
+    outcomes = load_files(connection, dataset, list_inbox(landing, dataset.name), now, report, is_inbox=False)
     (outcome,) = outcomes
     if outcome.status not in ("loaded", "known"):
         raise ExtractError(f"the rows of the database table {dataset.name} cannot be loaded: {outcome.message}")

@@ -90,7 +90,7 @@ def train_model(
     matrix = gathering(accounts, model.population)
     score = model.scores(matrix.columns)
     before = _scores_before(connection, ids, policy)
-    drift = stability(before.score, score) if before is not None else None
+    drift = stability(before.score, score) if before is not None else float("nan")
     training = pa.Table.from_pylist(
         [
             {
@@ -105,7 +105,7 @@ def train_model(
                 "contradicting_labels": len(contradicting),
                 "shared_key_share": shared_key_share(matrix.columns),
                 "version_before": before.version if before is not None else None,
-                "score_psi": drift,
+                "score_psi": None if np.isnan(drift) else drift,
                 "labels_of_people": _labels_of_people(connection),
                 "decisions_changed": before.changed(policy.decisions(score)) if before is not None else None,
             }

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,7 @@ import pytest
 
 from quintet.domains import DATASETS, DOMAIN_NAMES
 from quintet.ingest.inbox import list_inbox
+from quintet.ingest.mapping import FileMapping, Used
 from quintet.plan import Plan, checked_code, compare_inbox, make_plan, note_checked_code, project_code_version
 from quintet.settings import load_settings
 from quintet.warehouse.domain_states import DomainState, write_states
@@ -53,6 +55,53 @@ def publish_by_hand(home: Path, batches: Mapping[tuple[str, str], str], code: st
             )
     (serving / "current.duckdb").symlink_to("run.duckdb")
     return serving
+
+
+def map_by_hand(serving: Path, used: Used, *reasons: str) -> None:
+    """Have a snapshot say with which mapping its batches were read, and why rows of them were quarantined."""
+    with duckdb.connect(str(serving / "run.duckdb")) as connection:
+        connection.execute("alter table marts.ops_batches add column mapping varchar")
+        connection.execute("update marts.ops_batches set mapping = ?", [used.to_json()])
+        connection.execute("create table marts.ops_rejected_rows (dataset text, batch_id text, reason text)")
+        for reason in reasons:
+            connection.execute(
+                "insert into marts.ops_rejected_rows select dataset, batch_id, ? from marts.ops_batches", [reason]
+            )
+
+
+SPELLED = {"status": {"ok": "approved"}}
+
+
+@pytest.mark.parametrize(
+    ("used", "reasons", "spellings", "is_read_again"),
+    [
+        (Used(spellings=SPELLED), (), {}, True),  # it was taken back
+        (Used(spellings=SPELLED), (), SPELLED, False),
+        (Used(), ("status must be one of approved, denied, not 'OK'",), SPELLED, True),
+        (Used(), ("status must be one of approved, denied, not 'fine'",), SPELLED, False),
+        (Used(), (), {}, False),
+    ],
+)
+def test_a_file_that_people_map_otherwise_than_the_snapshot_is_read_again(
+    raw: Path, tmp_path: Path, used: Used, reasons: tuple[str, ...], spellings: dict[str, dict[str, str]],
+    is_read_again: bool,
+) -> None:  # fmt: skip
+    """However the snapshot came to know of the mapping: a run of another business publishes it too."""
+    (raw / "page_categories" / "a.csv").unlink()
+    file = raw / "transactions" / "day_2024-01-01.csv"
+    file.write_text(COUNTS)
+    serving = publish_by_hand(tmp_path, {("transactions", batch_id(COUNTS)): "modelled"})
+    map_by_hand(serving, used, *reasons)
+    dataset = replace(DATASETS["transactions"], mapping=FileMapping(spellings=spellings))
+    plan = make_plan(raw, iter([dataset]), serving, "code")
+
+    assert [one.path for one in plan.new_files.get("transactions", ())] == [file] * is_read_again
+    assert ("1 file to read again, as people map them now" in plan.reason) == is_read_again
+    assert plan.has_work == is_read_again
+    listed = compare_inbox(dataset, list_inbox(raw, "transactions"), serving)
+    assert [one.path for one in listed.fresh] == [file] * is_read_again
+    file.unlink()
+    assert not make_plan(raw, [dataset], serving, "code").has_work, "it cannot be read again"
 
 
 def plan_of(raw: Path, serving: Path, code: str = "code") -> Plan:

@@ -83,6 +83,18 @@ def test_a_program_finds_what_can_be_mapped_and_maps_it_once(client: TestClient)
     assert columns == {"state_b": "status", "n": "count"}
 
 
+def test_a_request_that_is_sent_again_after_its_build_is_done(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"version": 1, "verdict": "map", "choices": {"status": "state<b>", "count": "n"}}
+    path = f"/v1/cases/{case(client)['case_id']}/decide"
+    assert client.post(path, json=given, headers={"Idempotency-Key": "once"}).status_code == 200
+    monkeypatch.setattr("quintet.web.routes.cases.choices_of", lambda *_: ())  # the file is loaded now
+
+    assert client.post(path, json=given, headers={"Idempotency-Key": "once"}).status_code == 200
+    assert client.post(path, json=given, headers={"Idempotency-Key": "another"}).status_code == 422
+
+
 UNFIT: tuple[tuple[dict[str, Any], str], ...] = (
     ({"verdict": "map"}, "needs choices"),
     ({"verdict": "map", "choices": {"count": "n"}}, "nothing for status"),
@@ -108,6 +120,9 @@ def test_the_page_shows_header_and_rows_and_its_form_maps_them(client: TestClien
     assert "state&lt;b&gt;" in page
     assert "10h 00" in page
     assert "<b>," not in page
+    assert '<option value="state&lt;b&gt;" selected>' in page, (
+        "a browser posts the text of an option without its blanks"
+    )
     fields = [(one["key"], one["suggested"]) for one in found["choices"]]
     form = {
         "cases": f"{found['case_id']}:{found['version']}",

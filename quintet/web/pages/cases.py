@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from quintet.cases import changes
 from quintet.cases import store as case_store
 from quintet.cases.changes import LONGEST_TEXT
-from quintet.cases.kind import CaseKind
+from quintet.cases.kind import CaseKind, Choice
 from quintet.cases.store import Case, CaseFilter
 from quintet.domains import CASE_KINDS, DOMAINS
 from quintet.presentation.design import format_value
@@ -134,8 +134,10 @@ def decide(
     versions = [_id_and_version(text) for text in cases[: MOST_AT_ONCE + 1]]
     if len(versions) > MOST_AT_ONCE:
         raise ProblemError(413, f"more than {MOST_AT_ONCE:,} cases at once; decide a part of them")
-    pairs = list(zip(key or [], value or [], strict=False))
-    choices = {name: chosen for name, chosen in pairs if chosen} if _takes_choices(request, versions, verdict) else {}
+    choices = {}
+    if _takes_choices(request, versions, verdict):
+        offered = choices_of(request, case_of(request, versions[0][0]))
+        choices = as_offered(offered, zip(key or [], value or [], strict=False))
     decide_cases(request, versions, verdict, reason[:LONGEST_TEXT], choices=choices)
     return redirect(request, _after(request, queue))
 
@@ -190,6 +192,19 @@ def snooze(
         until = by.at.replace(microsecond=0) + dt.timedelta(days=number)
         changes.snooze(service_of(request).store, case_id, _version(version), until, by)
     return redirect(request, _after(request, queue))
+
+
+def as_offered(offered: Sequence[Choice], posted: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return what a form chooses, as it was offered: a browser posts each line break in a title as CR and LF.
+
+    A key or value that is not offered stays as it is.
+    """
+    texts = {_as_posted(text): text for one in offered for text in (one.key, *one.values)}
+    return {texts.get(_as_posted(key), key): texts.get(_as_posted(value), value) for key, value in posted if value}
+
+
+def _as_posted(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _takes_choices(request: Request, versions: Sequence[tuple[str, int]], verdict: str) -> bool:

@@ -22,7 +22,7 @@ from quintet.web.cases.access import DECIDE, READ, as_problems, author, case_of,
 from quintet.web.lists import PageQuery
 from quintet.web.problems import Problem, ProblemError
 from quintet.web.security import guarded_router
-from quintet.web.service import service_of
+from quintet.web.service import Service, service_of
 from quintet.web.times import RecordedMoment
 
 _PREFIX: dict[str, Any] = {"prefix": "/v1/cases", "tags": ["cases"]}
@@ -327,12 +327,25 @@ def decide_cases(
     cases = [case_of(request, case_id) for case_id, _ in versions]
     with as_problems():
         by = author(request, request_key)
-        for case in cases if choices else ():
-            if CASE_KINDS[case.domain, case.kind].option(verdict).takes_choices:
+        for case in one_of_each_group(cases) if choices else ():
+            is_new = request_key is None or not _is_known(service, case, request_key)  # an old one has had its effect
+            if is_new and CASE_KINDS[case.domain, case.kind].option(verdict).takes_choices:
                 check_choices(choices_of(request, case), choices or {})
         return changes.decide(
             service.store, CASE_KINDS, versions, verdict, reason.strip(), by, service.settings, choices
         )
+
+
+def _is_known(service: Service, case: Case, request_key: str) -> bool:
+    return case_store.event_of_request(service.store.read(), case.case_id, request_key) is not None
+
+
+def one_of_each_group(cases: Sequence[Case]) -> list[Case]:
+    """Return the first case of each group, and all cases without one: a group chooses the same."""
+    found: dict[tuple[str, str, str], Case] = {}
+    for case in cases:
+        found.setdefault((case.domain, case.kind, case.group_id or case.case_id), case)
+    return list(found.values())
 
 
 def as_json(case: Case) -> dict[str, Any]:

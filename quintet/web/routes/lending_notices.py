@@ -10,8 +10,10 @@ from fastapi import Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from quintet.lending.adverse_action import MachineDecision, NoNoticeError, Notice, notice_of, paragraphs
+from quintet.cases import store as case_store
+from quintet.lending.adverse_action import REFER, MachineDecision, NoNoticeError, Notice, notice_of, paragraphs
 from quintet.lending.application import LARGEST_ID
+from quintet.lending.cases import LOAN
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.policy import Policy, PolicyError
 from quintet.lending.service import LendingService
@@ -87,8 +89,12 @@ def find_notice(service: Service, application_id: int) -> Notice | None:
         policy = _policy(log.artefact(record.policy_sha256))
         return notice_of(application_id, MachineDecision.of(record), policy, final)
     built = _in_build(service, application_id)
-    if built is None:
-        return None
+    if built is None:  # it is not open any more, and only its case still names the client
+        client_id = _client_of_case(service, application_id) if final is not None else None
+        if final is None or client_id is None:
+            return None
+        known = MachineDecision(client_id, REFER, final.decided_at.date(), None, (), None)
+        return notice_of(application_id, known, None, final)
     machine, version = built
     return notice_of(application_id, machine, _policy_of_version(service, log, version), final)
 
@@ -105,6 +111,13 @@ def _in_build(service: Service, application_id: int) -> tuple[MachineDecision, s
     except (NoSnapshotError, duckdb.CatalogException):
         return None
     return (MachineDecision(*rows[0][:-1]), rows[0][-1]) if rows else None
+
+
+def _client_of_case(service: Service, application_id: int) -> int | None:
+    """Return the client of the case of an application; None without a case, and for a client who was forgotten."""
+    case = case_store.find(service.store.read(), case_store.case_id_of(*LOAN.key, str(application_id)))
+    client = case.person_id if case is not None else None
+    return int(client) if client is not None and client.isdecimal() else None
 
 
 def _policy_of_version(service: Service, log: DecisionLog, version: str) -> Policy | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ from quintet.cases import store as case_store
 from quintet.cases.drift import KIND, SURE, drift_kind, drift_of
 from quintet.cases.kind import CaseKind, Option
 from quintet.cases.opening import open_from_build
+from quintet.conversions.verdicts import second_look_of, subject_of
 from quintet.domains import CASE_KINDS, open_state_store
 from quintet.settings import load_settings
 from quintet.state.store import StateStore
@@ -74,7 +76,8 @@ def marts() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(
             "create schema marts; create table marts.ops_verdicts (verdict_id bigint, domain text, kind text, "
-            "subject_id text, verdict text, score double, decided_at timestamp, is_last boolean)"
+            "subject_id text, group_id text, origin text, verdict text, score double, decided_at timestamp, "
+            "is_last boolean)"
         )
         yield connection
 
@@ -87,7 +90,7 @@ def store(tmp_path: Path) -> Iterator[StateStore]:
 
 def contradict(marts: duckdb.DuckDBPyConnection, day: int, verdict: str = "bad", kind: str = "order") -> None:
     marts.execute(
-        "insert into marts.ops_verdicts select ? * 100 + n, 'shop', ?, n::text, ?, 0.9, "
+        "insert into marts.ops_verdicts select ? * 100 + n, 'shop', ?, n::text, null, 'build', ?, 0.9, "
         "timestamp '2026-03-01' + to_days(?::int) + to_minutes(n::int), true from range(30) as r(n)",
         [day, kind, verdict, day],
     )
@@ -107,7 +110,8 @@ def test_a_drift_is_one_case_until_a_person_answers_and_the_count_then_starts_ag
     contradict(marts, 3)
     assert list(cases(store, marts)) == [first]
     marts.execute(
-        "insert into marts.ops_verdicts values (999, 'shop', ?, ?, 'people', null, '2026-03-05', true)", [KIND, first]
+        "insert into marts.ops_verdicts values (999, 'shop', ?, ?, null, 'build', 'people', null, '2026-03-05', true)",
+        [KIND, first],
     )
     assert cases(store, marts)[first].verdict == "withdrawn"
     contradict(marts, 6)
@@ -121,6 +125,34 @@ def test_a_withdrawn_or_unknown_verdict_and_another_kind_do_not_count(store, mar
     contradict(marts, 3)
     marts.execute("update marts.ops_verdicts set is_last = false where kind = 'order' and verdict = 'bad'")
     assert cases(store, marts) == {}
+
+
+@pytest.mark.parametrize(
+    ("origin", "groups", "is_found"), [("build", 1, False), ("build", 30, True), ("sample", 1, True)]
+)
+def test_one_verdict_counts_of_a_group_that_is_judged_alike(
+    store, marts, origin: str, groups: int, is_found: bool
+) -> None:
+    contradict(marts, 1)
+    marts.execute("update marts.ops_verdicts set origin = ?, group_id = (verdict_id % ?)::text", [origin, groups])
+
+    assert bool(cases(store, marts)) == is_found
+
+
+@pytest.mark.parametrize("is_repeat", [True, False])
+def test_a_verdict_on_what_a_verdict_selected_does_not_count(store, marts, is_repeat: bool) -> None:
+    contradict(marts, 1)
+    kind = drift_kind("shop", [replace(ORDER, is_repeat=lambda _: is_repeat)], lambda _: 2.0)
+    assert kind is not None
+    open_from_build(store, kind, marts, load_settings({}), NOW)
+
+    assert bool(case_store.all_of_kind(store, *kind.key)) == (not is_repeat)
+
+
+def test_second_looks_at_pairs_are_such_verdicts() -> None:
+    pair = CASE_KINDS["conversions", "pair"]
+    assert not pair.is_repeat(subject_of(7, "a file 3"))
+    assert pair.is_repeat(second_look_of(subject_of(7, "a file 3")))
 
 
 def test_each_business_whose_scores_are_probabilities_has_the_kind() -> None:

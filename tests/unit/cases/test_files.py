@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ from quintet.cases import changes, file_mappings
 from quintet.cases import store as case_store
 from quintet.cases.changes import Author
 from quintet.cases.files import CLOSE, MAP, file_kind
-from quintet.cases.kind import Choice, UnusableVerdictError, check_choices
+from quintet.cases.kind import Choice, Sources, Subject, UnusableVerdictError, check_choices
 from quintet.cases.opening import open_from_build
 from quintet.domains import open_state_store
 from quintet.ingest.contract import Dataset, fold_header, integer, one_of, timestamp
@@ -120,6 +121,20 @@ def test_spellings_are_offered_with_the_likeliest_value_first(marts) -> None:
     assert FILE.choices(marts, "dumps dump") == []
 
 
+def test_no_value_is_suggested_for_a_spelling_unlike_all_of_them(marts) -> None:
+    marts.execute("delete from marts.ops_rejected_rows")
+    for spelling in ("yes", "private", "commercial"):
+        reason = f"line must be one of CL, PL, not '{spelling}'"
+        marts.execute("insert into marts.ops_rejected_rows values ('sales', 'part', 'part.csv', ?)", [reason])
+    offered = {one.key: (one.suggested, list(one.values)) for one in FILE.choices(marts, "sales part rows")}
+
+    assert offered == {
+        "line=commercial": ("CL", ["CL", "PL"]),
+        "line=private": ("PL", ["PL", "CL"]),
+        "line=yes": ("", ["CL", "PL"]),
+    }
+
+
 def test_a_verdict_maps_the_titles_for_files_of_this_shape(store, marts, settings) -> None:
     case = opened(store, marts, settings)["sales bad"]
     decide(store, case, MAP, settings, count="n", sold_at="when")
@@ -164,6 +179,66 @@ def test_a_mapped_file_waits_for_the_build_and_its_case_opens_again_if_another_c
     again = opened(store, marts, settings)
 
     assert (again["sales twin"].state, again["sales bad"].verdict) == ("open", CLOSE)
+
+
+def test_taking_a_mapping_back_leaves_what_another_case_has_mapped_differently_since(store, marts, settings) -> None:
+    marts.execute(
+        "insert into marts.ops_unread_files select * replace ('twin' as batch_id, ['when', 'N', 'line'] as titles) "
+        "from marts.ops_unread_files"
+    )
+    first, second = (opened(store, marts, settings)[name] for name in ("sales bad", "sales twin"))
+    decide(store, first, MAP, settings, count="n", sold_at="when")
+    decide(store, second, MAP, settings, count="when", sold_at="N")
+    decide(store, first, CLOSE, settings)
+
+    (columns,) = file_mappings.active(store)["sales"].columns.values()
+    assert columns == {"when": "count", "n": "sold_at"}
+    decide(store, second, CLOSE, settings)
+    assert file_mappings.active(store) == {}
+
+
+def test_a_spelling_that_another_case_takes_back_opens_its_case_again_beside_other_spellings(
+    store, marts, settings
+) -> None:
+    marts.execute(
+        "insert into marts.ops_rejected_rows select * replace ('twin' as batch_id) from marts.ops_rejected_rows"
+    )
+    first, second = (opened(store, marts, settings)[f"sales {name} rows"] for name in ("part", "twin"))
+    decide(store, first, MAP, settings, **{"line_is_P.L.": "PL"})
+    decide(store, second, MAP, settings, **{"line_is_P.L.": "PL", "line_is_Commercial lines": "CL"})
+    assert opened(store, marts, settings)["sales twin rows"].verdict == MAP
+    decide(store, first, CLOSE, settings)
+    again = opened(store, marts, settings)
+
+    assert (again["sales twin rows"].state, again["sales part rows"].verdict) == ("open", CLOSE)
+
+
+def test_a_verdict_while_the_cases_of_a_build_are_opened_stays(store, marts, settings) -> None:
+    case = opened(store, marts, settings)["sales bad"]
+    decide(store, case, MAP, settings, count="n", sold_at="when")
+    decide(store, case, CLOSE, settings)
+
+    def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> list[Subject]:
+        found = [replace(one, reopened_after=frozenset({MAP})) for one in FILE.in_build(marts, sources)]
+        decide(store, case, MAP, settings, count="n", sold_at="when")
+        return found
+
+    open_from_build(store, replace(FILE, in_build=in_build), marts, settings, NOW)
+
+    assert case_store.all_of_kind(store, *FILE.key)["sales bad"].verdict == MAP
+
+
+def test_a_key_of_a_request_belongs_to_its_choices(store, marts, settings) -> None:
+    case = opened(store, marts, settings)["sales bad"]
+    author = Author("Ana", NOW, "key")
+
+    def send(**choices: str) -> None:
+        changes.decide(store, {FILE.key: FILE}, [(case.case_id, 1)], MAP, "", author, settings, choices)
+
+    send(count="n", sold_at="when")
+    send(count="n", sold_at="when")
+    with pytest.raises(changes.ConflictError, match="belongs to another change"):
+        send(count="when", sold_at="n")
 
 
 def test_a_file_that_was_loaded_meanwhile_needs_nobody(store, marts, settings) -> None:

@@ -42,6 +42,21 @@ def test_the_hash_of_another_key_or_kind_keeps_nobody_out(
     assert customers.rows("order_id") == [("2",)]
 
 
+@pytest.mark.parametrize("person", ["2", "nobody"])
+def test_a_file_that_cannot_be_loaded_shows_no_forgotten_person(
+    customers: Any, warehouse: duckdb.DuckDBPyConnection, person: str
+) -> None:
+    set_forgotten(warehouse, replace(_NOBODY, persons={_KIND: {_NOBODY.digest(_KIND, person)}}))
+    customers.put("a.csv", "number,mail\n1,a@x.org\n 2 ,b@x.org\n")
+    customers.put("headless.csv", "2,b@x.org\n3,c@x.org\n")
+    customers.load()
+    shown = repr(warehouse.execute("from ops.unread_files").fetchall())
+    shown += repr(warehouse.execute("select message from ops.batches").fetchall())
+    assert ("b@x.org" in shown) == (person == "nobody")
+    assert ("names a person who was forgotten" in shown) == (person == "2")
+    assert "a@x.org" in shown
+
+
 def test_loaded_rows_move_to_the_quarantine_and_the_counts_of_their_file_still_add_up(
     customers: Any, header: str, warehouse: duckdb.DuckDBPyConnection
 ) -> None:

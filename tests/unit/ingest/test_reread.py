@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandera.pandas as pa
 import pytest
 
+from quintet.ingest.batches import Outcome
 from quintet.ingest.contract import Dataset, fold_header, integer, one_of
+from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.mapping import FileMapping, Used, shape_of
 from quintet.ingest.raw_tables import prepare
@@ -74,6 +77,8 @@ def test_a_mapping_that_is_taken_back_removes_the_rows_and_has_the_models_built_
 
     assert statuses["a.csv"].status == "rejected"
     assert Used.from_json(statuses["a.csv"].mapping or "").columns == {"number of pieces": "pieces"}
+    (again,) = [one for one in shop.load() if one.file == "a.csv"]
+    assert again.mapping == statuses["a.csv"].mapping, "a run after one that published nothing still knows why"
     assert statuses["good.csv"].status == "known"
     assert shop.rows("order_id") == [("5",)]
     assert built(shop) == 0
@@ -113,6 +118,17 @@ def test_a_file_that_is_no_longer_in_the_inbox_stays_loaded_and_is_named(shop: S
                     "read again"]  # fmt: skip
 
 
+def test_rows_that_come_from_elsewhere_change_nothing_of_mapped_files(shop: Shop) -> None:
+    shop.put("a.csv", UNKNOWN)
+    mapped(shop, mapping()).load()
+    said: list[str] = []
+    files = list_inbox(shop.raw, "orders")
+    outcomes = load_files(shop.connection, shop.dataset, files, NOW, said.append, is_inbox=False)
+
+    assert [one.status for one in outcomes] == ["known"]
+    assert said == []
+
+
 LINES = Dataset(
     "orders",
     "shop",
@@ -142,6 +158,15 @@ def test_rows_with_a_mapped_spelling_are_loaded_and_gone_again_when_it_is_taken_
     assert (third.loaded, third.rejected, third.mapping) == (1, 3, None)
 
 
+def test_a_spelling_is_read_before_a_reason_that_names_no_column(lines: Shop) -> None:
+    lines.put("a.csv", "order_id,line\n1,CL\n2,it's old\n")
+    lines.load()
+    lines.connection.execute("update ops.rejected_rows set reason = reason || '; the row is too long'")
+    own = mapped(lines, FileMapping(spellings={"line": {"it's old": "PL"}}))
+
+    assert [(one.status, one.loaded) for one in own.load()] == [("loaded", 2)]
+
+
 def test_a_spelling_that_fits_no_row_reads_nothing_again(lines: Shop) -> None:
     lines.put("a.csv", "order_id,line\n1,CL\n2,other\n")
     lines.load()
@@ -162,6 +187,27 @@ def test_a_spelling_in_another_column_of_the_reason_reads_nothing_again(shop: Sh
     assert [one.status for one in mapped(own, FileMapping(spellings={"side": {"old": "A"}})).load()] == ["loaded"]
 
 
+@pytest.mark.parametrize(
+    ("spelled", "given"),
+    [("x" * 100, "x" * 80), ("can't say", "can"), ("foo", "\tfoo"), ("one; two", "one"), ("it's", "it's"), ("A", "a ")],
+)
+def test_rows_that_a_spelling_does_not_fit_are_not_read_again_by_every_run(
+    lines: Shop, spelled: str, given: str
+) -> None:
+    lines.put("a.csv", f"order_id,line\n1,CL\n2,{spelled}\n")
+    lines.load()
+    own = mapped(lines, FileMapping(spellings={"line": {given: "PL"}}))
+    (first,) = own.load()
+    fits = spelled.lower() == given.lower().strip(" ")
+
+    assert (first.status, len(lines.rows("order_id"))) == (("loaded", 2) if fits else ("known", 1))
+    assert [one.status for one in own.load()] == ["known"]
+
+
+def batches(outcomes: Sequence[Outcome]) -> list[str]:
+    return [outcome.batch_id for outcome in outcomes]
+
+
 def unread(shop: Shop) -> list[tuple[object, ...]]:
     return shop.connection.execute("select file, titles, lacking, first_rows from ops.unread_files").fetchall()
 
@@ -171,15 +217,24 @@ def test_a_rejected_file_leaves_its_header_and_first_rows_until_it_is_loaded_or_
     shop.load()
     rows = [line.split(",") for line in ROWS.splitlines()]
     assert unread(shop) == [("a.csv", list(TITLES), ["pieces"], rows)]
-    forget_read(shop.connection, "orders", ["a.csv"])
+    forget_read(shop.connection, "orders", batches(shop.load()))
     assert len(unread(shop)) == 1
-    mapped(shop, mapping()).load()
-    forget_read(shop.connection, "orders", ["a.csv"])
+    forget_read(shop.connection, "orders", batches(mapped(shop, mapping()).load()))
     assert unread(shop) == []
     shop.put("b.csv", "x\n1\n")
     shop.load()
     forget_read(shop.connection, "orders", [])
     assert unread(shop) == []
+
+
+def test_a_file_that_is_corrected_under_its_name_is_not_unread_any_more(shop: Shop) -> None:
+    shop.put("a.csv", UNKNOWN)
+    shop.put("b.csv", "x\n1\n")
+    shop.load()
+    shop.put("a.csv", "order_id,ordered_at,amount,pieces\n5,2024-05-01 10:00:00,2.5,7\n")
+    forget_read(shop.connection, "orders", batches(shop.load()))
+
+    assert [file for file, *_ in unread(shop)] == ["b.csv"]
 
 
 def test_a_header_without_any_known_title_is_split_by_its_delimiter(shop: Shop) -> None:
@@ -188,6 +243,23 @@ def test_a_header_without_any_known_title_is_split_by_its_delimiter(shop: Shop) 
 
     assert unread(shop)[0][1] == ["nummer", "zeit", "summe"]
     assert unread(shop)[0][3] == [["1", "2024", "3"]]
+
+
+@pytest.mark.parametrize("blank", ["\n", ",,\n"])
+def test_blank_lines_are_no_first_rows(shop: Shop, blank: str) -> None:
+    shop.put("a.csv", f"x,y,z\n{blank}1,2,3\n")
+    shop.load()
+
+    assert unread(shop)[0][3] == [["1", "2", "3"]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_first_rows_are_readable_in_every_encoding(shop: Shop, encoding: str) -> None:
+    shop.put("a.csv", "größe;y\n1;é\n".encode(encoding))
+    shop.load()
+
+    assert unread(shop)[0][1] == ["größe", "y"]
+    assert unread(shop)[0][3] == [["1", "é"]]
 
 
 def test_a_file_that_cannot_be_split_leaves_only_its_message(shop: Shop) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from quintet.promotions import training as model_training
+from quintet.promotions.checks import score_drift
 from quintet.promotions.models import active_model
 from quintet.promotions.result_tables import write_scores
 from tests.unit.promotions.warehouse_worlds import POLICY, World, people
@@ -53,6 +54,20 @@ def test_training_again_with_a_confirmed_label_uses_it_over_that_of_the_file_and
     assert after["version_before"] == first
     assert (before["labelled_abusers"], after["labelled_abusers"]) == (people().abusers, people().abusers + 1)
     assert after["labelled_honest"] == len(people().users) - people().abusers - 1
+
+
+def test_without_accounts_there_is_no_drift_and_its_check_passes(world: World):
+    world.put(*people())
+    world.train()
+    write_scores(world.connection, world.models, POLICY)
+    world.put(people().users.iloc[:0], people().usages.iloc[:0], None)
+    world.train()
+
+    ((missing,),) = world.connection.execute(
+        "select count(*) from ml.abuse_trainings where score_psi is null"
+    ).fetchall()
+    assert missing == 2
+    assert score_drift(world.connection).passed
 
 
 @pytest.mark.parametrize("which", ["none", "abusers alone"])

@@ -10,6 +10,7 @@ import dagster as dg
 import psycopg
 import pytest
 from dagster._core.instance import DagsterInstance
+from psycopg.conninfo import make_conninfo
 
 from cli.dead_runs import release_dead_runs
 from resources.event_log import OpenEventLog, open_instance
@@ -130,6 +131,28 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(monkeypat
         pass
     assert "planted-password" not in str(raised.value)
     assert "127.0.0.1" in str(raised.value)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("has_schema", [True, False])
+def test_a_user_who_may_create_no_schema_uses_the_one_that_is_there(
+    url: str, monkeypatch: pytest.MonkeyPatch, has_schema: bool
+) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("drop role if exists history")
+        connection.execute("create role history login password 'history'")
+        if has_schema:
+            connection.execute("create schema dagster authorization history")
+    monkeypatch.setenv(_SETTING, make_conninfo(url, user="history", password="history"))
+    if has_schema:
+        with open_instance() as instance:
+            assert dg.materialize([one], instance=instance).success
+    else:
+        with pytest.raises(DagsterStorageError, match="permission denied"), DagsterInstance.get():
+            pass
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("drop owned by history cascade")
+        connection.execute("drop role history")
 
 
 @pytest.mark.usefixtures("home")

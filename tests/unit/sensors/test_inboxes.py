@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -17,7 +18,7 @@ from quintet.cases.file_mappings import Mapped, record
 from quintet.domains import DATASETS, open_state_store
 from quintet.ingest.examine import examine
 from quintet.ingest.inbox import list_inbox
-from quintet.ingest.mapping import shape_of
+from quintet.ingest.mapping import FileMapping, shape_of
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
@@ -316,3 +317,13 @@ def test_a_mapping_is_a_change_of_the_inbox_whose_files_it_reads(inbox: Path, tm
         record(connection, "case", mapped, dt.datetime.now(dt.UTC), "Ana", is_active=True)
 
     assert requested(evaluate(inbox, first.cursor, online=online))
+
+
+def test_another_spelling_of_readable_files_is_another_run(inbox: Path) -> None:
+    (inbox / "a.csv").write_text("page_category,measurement_category\na,a\n")
+    files = list_inbox(inbox.parent, inbox.name)
+    plain = DATASETS["page_categories"]
+    mappings = [FileMapping(spellings={"page_category": {"a": known}} if known else {}) for known in ("", "b", "c")]
+
+    assert len({content_digest(replace(plain, mapping=one), files) for one in mappings}) == 3
+    assert content_digest(replace(plain, mapping=FileMapping()), files) == content_digest(plain, files)
