@@ -8,7 +8,7 @@ import duckdb
 
 from quintet.cases.kind import SAMPLE, CaseKind, Option, Sources, Subject
 from quintet.conversions.settings import ConversionsSettings
-from quintet.conversions.verdicts import LINK, NO_LINK, act, pair_of, second_look_of, subject_of
+from quintet.conversions.verdicts import LARGEST_SAMPLE_SHARE, LINK, NO_LINK, act, pair_of, second_look_of, subject_of
 
 _BY_MACHINE = """
     tier = 'matched' and not exists (
@@ -51,7 +51,7 @@ def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Sub
         "order by md5(conversion_id || ' ' || broker_row_id || $week) limit $most",
         {"week": week, "most": own.match_sample},
     ).fetchall()
-    share = len(drawn) / matches if matches else 1.0
+    share = min(len(drawn) / matches, LARGEST_SAMPLE_SHARE) if matches else LARGEST_SAMPLE_SHARE
     found += [
         Subject(
             subject_of(conversion, row),

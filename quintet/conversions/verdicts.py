@@ -10,6 +10,9 @@ from quintet.state.store import Connection
 
 LINK, NO_LINK = "link", "no_link"
 
+LARGEST_SAMPLE_SHARE = 0.999
+"""The share of a sample of all matches: `agg_match_verdicts` takes pairs with a share of 1 for those in review."""
+
 _AGAIN = " again"
 
 MIGRATIONS = (

@@ -72,6 +72,15 @@ def test_the_second_verdict_is_the_last_word_and_asks_for_no_third(store, marts)
     assert cases["3 row 3 again"].state == "open", "its pair is matched no more, and still waits for the verdict"
 
 
+@pytest.mark.parametrize(("matches", "share"), [(5, 0.999), (25, 0.999), (40, 25 / 40)])
+def test_a_sample_of_all_matches_is_told_apart_from_the_pairs_in_review(store, marts, matches, share) -> None:
+    marts.execute("delete from marts.fct_conversion_matches where conversion_id >= ?", [matches])
+    marts.execute("insert into marts.fct_conversion_matches values (90, 'row 90', 'one', 60, 0.5, 'review')")
+    found = {one.origin: one.share for one in in_build(marts, Sources(load_settings({}), store, NOW))}
+
+    assert found == {"sample": share, "build": 1.0}
+
+
 def test_both_subjects_of_a_pair_are_that_pair() -> None:
     first = subject_of(7, "one row of a file")
 
