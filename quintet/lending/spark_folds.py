@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -30,6 +29,7 @@ from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import features
 from quintet.lending.folding import Book, Folded, Folding, Part, StoredRow
 from quintet.lending.training import settle
+from quintet.spark.folders import step_folder
 from quintet.spark.groups import Groups
 from quintet.warehouse.connect import connect_closed
 
@@ -87,10 +87,9 @@ def fold_on(cluster: Groups) -> Folding:
         epoch: Epoch,
         complete_until: Position | None,
     ) -> Iterator[Folded]:
-        cluster.folder.mkdir(parents=True, exist_ok=True)
         with (
-            TemporaryDirectory(prefix="folds-", dir=cluster.folder) as folder,
-            connect_closed(memory_limit="2GB", temp_directory=folder) as connection,
+            step_folder(cluster.folder, "folds") as folder,
+            connect_closed(memory_limit="2GB", temp_directory=str(folder)) as connection,
         ):
             end = _load(connection, history, epoch.start)
             step = partial(
