@@ -41,9 +41,7 @@ def beside_zen(quick: bool, folder: Path) -> list[Line]:
             turns = [(_decide(policy, applications), engine.ask(None)) for _ in range(rounds)]
     except MissingError as missing:
         own = count / statistics.median(_decide(policy, applications)[0] for _ in range(rounds))
-        return [
-            Line(f"policy: decisions a second, {count:,} applications", f"{own:,.0f}", "", True, f"skipped: {missing}")
-        ]
+        return [Line(what, f"{own:,.0f}", "", True, f"skipped: {missing}")]
     own = count / statistics.median(seconds for (seconds, _), _ in turns)
     forms = {
         form: count / statistics.median(theirs["seconds"][form] for _, theirs in turns)
