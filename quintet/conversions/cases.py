@@ -72,7 +72,8 @@ def _second_looks(marts: duckdb.DuckDBPyConnection, value: float) -> list[Subjec
     """Return the sampled matches that one person judged not the same, for another person.
 
     Nearly all matches are right, so that most of the verdicts against them are slips: without a second look, one slip
-    in 20 makes the measured precision five points too low.
+    in 20 makes the measured precision five points too low. They have no score: the first verdict selects them, so that
+    a drift of verdicts that counted the second one too would be found where the scores are right.
     """
     rows = marts.execute(_CONTRADICTED).fetchall()
     return [
@@ -82,8 +83,7 @@ def _second_looks(marts: duckdb.DuckDBPyConnection, value: float) -> list[Subjec
             f"{by} judged this sampled match not the same, though its probability was {likely:.0%}. Let somebody else "
             "judge it: this verdict counts.",
             value,
-            likely,
-            group_id,
+            group_id=group_id,
             origin=SAMPLE,
             share=share,
         )
