@@ -27,7 +27,7 @@ from quintet.lending.book import ANYBODY, MARK
 from quintet.lending.contract import LOAN, PAYMENT, SCHEMA, TABLES, USER
 from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import features
-from quintet.lending.folding import Book, Folded, Folding, Part, StoredRow
+from quintet.lending.folding import Folded, Folding, Part, RowsInMemory, StoredRow
 from quintet.lending.training import settle
 from quintet.spark.folders import step_folder
 from quintet.spark.groups import Groups
@@ -118,20 +118,20 @@ def fold_part(
     """
     content = changes.sort_by("number")["content"].to_pylist()
     known = [feature for feature in features() if feature.name in names]
-    book = _WatchedBook()
-    settled = settle(book, known, list(decode_lines("".join(content).encode())), snapshot_ends, complete_until)
+    rows = _WatchedRows()
+    settled = settle(rows, known, list(decode_lines("".join(content).encode())), snapshot_ends, complete_until)
     found: list[tuple[str, str | None, str | None, str | None, str | None]] = [
-        (_ROW, table, key, parent, orjson.dumps(row).decode()) for table, key, parent, row in book.all_rows()
+        (_ROW, table, key, parent, orjson.dumps(row).decode()) for table, key, parent, row in rows.all_rows()
     ]
-    found += [(_STATES, None, owner, None, orjson.dumps(states).decode()) for owner, states in book.all_states()]
+    found += [(_STATES, None, owner, None, orjson.dumps(states).decode()) for owner, states in rows.all_states()]
     found += [(_SETTLED, None, day, None, str(count)) for day, count in settled.items()]
-    if book.has_marked_everybody:
+    if rows.has_marked_everybody:
         found.append((_EVERYBODY, None, None, None, None))
     columns = zip(*found, strict=True) if found else [()] * len(FOLDED)
     return pa.table([pa.array(column, pa.string()) for column in columns], schema=FOLDED)
 
 
-class _WatchedBook(Book):
+class _WatchedRows(RowsInMemory):
     """Notes whether a row was ever quarantined whose client is unknown."""
 
     has_marked_everybody = False
