@@ -24,7 +24,8 @@ _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]]+)(?::\d{1,5})?"
 _HTTP = re.compile(rf"https?://{_USER}{_HOST}(?:[/?#]\S*)?", re.IGNORECASE)
 _SMTP = re.compile(rf"smtps?://{_USER}{_HOST}/?", re.IGNORECASE)
 _BUCKET = re.compile(rf"https?://{_USER}{_HOST}/[^\s/@:?#]+/?|s3://[^\s/@:?#]+/?|file://.+", re.IGNORECASE)
-_SPARK = re.compile(rf"sc://{_HOST}(?:/(?:;\S*)?)?", re.IGNORECASE)
+_SPARK = re.compile(rf"sc://{_HOST}(?:/(?:;[^\s;=]+=[^\s;=]*)*)?", re.IGNORECASE)
+"""Its parameters are a name and a value each: the client would show a piece of another form, such as of a token."""
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 
 

@@ -172,6 +172,15 @@ def test_a_port_that_does_not_exist_is_refused_at_the_start(variable: str, url: 
         assert "my-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("token", ["my-word==", "my;word", "my-word;", "my word"])
+def test_a_token_that_the_client_would_show_a_piece_of_is_refused(token: str):
+    for url in ("sc://host", "sc://host:15002/", "sc://host:15002/;token=my-secret%3D%3D", "sc://h/;a=1;token=x"):
+        load_settings({"QUINTET_SPARK_REMOTE": url})
+    with pytest.raises(SettingsError, match=r"QUINTET_SPARK_REMOTE .*%3D for =") as caught:
+        load_settings({"QUINTET_SPARK_REMOTE": f"sc://host:15002/;token={token}"})
+    assert "word" not in str(caught.value)
+
+
 def test_secrets_are_not_shown_when_the_settings_are_printed():
     settings = load_settings(
         {"QUINTET_ADMIN_KEY": "my-secret-key", "QUINTET_POSTGRES_URL": "postgresql://u:my-secret-word@host/db"}
