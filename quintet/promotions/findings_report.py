@@ -332,7 +332,7 @@ def _over_time(data: _Data) -> Section:
         f"{counted(len(data.users), 'sign-up')} and {counted(len(data.usages), 'use')} in all.", time_format="%b %Y",
     )  # fmt: skip
     peaks = [
-        f"most {words} are of {counts[column].idxmax():%B %Y}"
+        f"most {words} were in {counts[column].idxmax():%B %Y}"
         for words, column in (("sign-ups", "sign_ups"), ("uses", "uses"))
         if counts[column].any()
     ]
