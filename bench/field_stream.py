@@ -53,7 +53,7 @@ _FULL, _QUICK = (
 
 @dataclass(frozen=True)
 class Reading:
-    """What one reader did in one round. Times: seconds to the first row, rows a second after the first batch, ms."""
+    """What one reader did in one round. start: seconds to the first row. rate: see `catch_up_rate`. p50, p99: ms."""
 
     start: float
     rate: float
@@ -106,7 +106,7 @@ def _round(
 
     Each then handles commits at a fixed rate, alone.
     """
-    names = list(readers) if number % 2 == 0 else list(reversed(readers))
+    names = [*readers] if number % 2 == 0 else [*readers][::-1]
     first = _FIRST_ID + number * 2 * size.rows
     slots = {name: f"bench_{number}_{turn}" for turn, name in enumerate(names)}
     for slot in slots.values():
@@ -158,7 +158,7 @@ def _read(
         delays = [1e3 * (seen[number] - at) if number in seen else float("inf") for number, at in _committed(noted)]
         return Reading(
             start=caught["first_at"] - began,
-            rate=caught["after_first"] / caught["seconds"],
+            rate=catch_up_rate(caught, began),
             p50=statistics.median(delays),
             p99=statistics.quantiles(delays, n=100)[98],
             mb=last["mb"],
@@ -166,6 +166,13 @@ def _read(
             sum=caught["sum"],
             is_confirmed=_is_confirmed(connection, given["slot"], position),
         )
+
+
+def catch_up_rate(caught: Mapping[str, Any], began: float) -> float:
+    """Return the rows a second after the first batch; where it had all of them, those since the reader began."""
+    if not caught["after_first"]:
+        return float(caught["rows"] / (caught["first_at"] - began))
+    return float(caught["after_first"] / caught["seconds"])
 
 
 def _committed(noted: Path) -> list[tuple[int, float]]:

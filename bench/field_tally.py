@@ -43,7 +43,7 @@ class Tally:
     def _note(self, before: int) -> None:
         if before == 0:
             self._first_at, self._in_first_batch = time.time(), self._rows
-        if self._rows == self._last - self._first + 1:
+        if before < self._last - self._first + 1 <= self._rows:
             seconds = time.time() - self._first_at
             each = {"rows": self._rows, "sum": self._sum, "first_at": self._first_at}
             self._answer(each | {"after_first": self._rows - self._in_first_batch, "seconds": seconds})

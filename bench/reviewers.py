@@ -22,6 +22,7 @@ from bench.measure import PROJECT, Line, options, print_lines
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.conversions.pipeline_worlds import open_world
+from quintet.conversions.verdicts import LARGEST_SAMPLE_SHARE
 from quintet.promotions.accounts import Accounts, accounts_of
 from quintet.promotions.evidence import gather
 from quintet.promotions.injected_rings import InjectedRings, inject_rings
@@ -109,7 +110,7 @@ def measured_precision(matched: pd.DataFrame, reviewer: Reviewer) -> float:
             (verdict,) = reviewer.judge(np.array([is_right]))
         rows.append((conversion, row, bool(verdict), len(drawn) / len(matched)))
     frame = pd.DataFrame(rows, columns=["conversion_id", "broker_row_id", "is_link", "share"])
-    frame["share"] = frame["share"].clip(upper=0.999)  # a sample of all is a sample
+    frame["share"] = frame["share"].clip(upper=LARGEST_SAMPLE_SHARE)
     frame["verdict_id"] = range(len(frame))
     with duckdb.connect() as connection:
         connection.register("pair_verdicts", frame)

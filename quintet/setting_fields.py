@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -23,7 +24,8 @@ _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]]+)(?::\d{1,5})?"
 _HTTP = re.compile(rf"https?://{_USER}{_HOST}(?:[/?#]\S*)?", re.IGNORECASE)
 _SMTP = re.compile(rf"smtps?://{_USER}{_HOST}/?", re.IGNORECASE)
 _BUCKET = re.compile(rf"https?://{_USER}{_HOST}/[^\s/@:?#]+/?|s3://[^\s/@:?#]+/?|file://.+", re.IGNORECASE)
-_SPARK = re.compile(rf"sc://{_HOST}(?:/(?:;\S*)?)?", re.IGNORECASE)
+_SPARK = re.compile(rf"sc://{_HOST}(?:/(?:;[^\s;=]+=[^\s;=]*)*)?", re.IGNORECASE)
+"""Its parameters are a name and a value each: the client would show a piece of another form, such as of a token."""
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 
 
@@ -61,16 +63,23 @@ def _memory_size(text: str) -> str:
 def _secret(pattern: re.Pattern[str]) -> Callable[[SecretStr], SecretStr]:
     def check(secret: SecretStr) -> SecretStr:
         text = secret.get_secret_value().strip()
-        if not pattern.fullmatch(text):
+        if not pattern.fullmatch(text) or not _has_a_usable_port(text):
             raise ValueError("of another form")
         return SecretStr(text)
 
     return check
 
 
+def _has_a_usable_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:  # above 65535, or brackets around what is no address; its message may hold a part of the URL
+        return False
+
+
 def is_bucket_url(text: str) -> bool:
     """Return whether the text is the address of a bucket or folder, with nothing of a secret in its path."""
-    return _BUCKET.fullmatch(text.strip()) is not None
+    return _BUCKET.fullmatch(text.strip()) is not None and _has_a_usable_port(text.strip())
 
 
 def _postgres(secret: SecretStr) -> SecretStr:

@@ -193,7 +193,7 @@ class Settings(Places):
     spark_remote: SparkUrl | None = setting(
         None,
         "URL of the cluster's Spark Connect server.",
-        "a URL like sc://host:15002, with a token as sc://host:15002/;token=…",
+        "a URL like sc://host:15002, with a token as sc://host:15002/;token=…, percent-encoded (%3D for =)",
         "none",
     )
     spark_folder: Folder | None = setting(

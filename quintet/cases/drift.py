@@ -30,7 +30,7 @@ _SHIFTS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 """Of the log-odds of the scores."""
 
 _VERDICTS = """
-    select subject_id, verdict, score, decided_at from marts.ops_verdicts
+    select verdict, score, decided_at from marts.ops_verdicts
     where domain = $domain and kind = $kind and is_last and list_contains($known, verdict) and score is not null
         and decided_at > coalesce((
             select max(decided_at) from marts.ops_verdicts where domain = $domain and kind = $drift
@@ -119,13 +119,7 @@ def _in_build(
         rows = marts.execute(
             _VERDICTS, {"domain": domain, "kind": kind.name, "drift": KIND, "known": list(kind.truth)}
         ).fetchall()
-        drift = drift_of(
-            [
-                (kind.truth[verdict], probability(score), at)
-                for subject, verdict, score, at in rows
-                if not kind.is_repeat(subject)
-            ]
-        )
+        drift = drift_of([(kind.truth[verdict], probability(score), at) for verdict, score, at in rows])
         if drift is None:
             continue
         yes = next(kind.option(verdict).label for verdict, is_yes in kind.truth.items() if is_yes)

@@ -144,7 +144,6 @@ class CaseKind:
     choices: what a verdict on a subject can choose, from a snapshot and the id of the subject.
     truth: by verdict, whether it agrees with what the score is the probability of; empty where there is no such score.
     probability: returns from a snapshot what turns a score into this probability; by default the score is one.
-    is_repeat: whether a subject is looked at again because of a verdict on it, so that its score says nothing about it.
     table: the recorded table that `act` writes to, which a run ingests.
     person_kind: the kind of person whom its subjects are about, as `quintet forget` names it.
     evidence: the module of the web layer whose `evidence` shows what a verdict is based on. page: of one subject, with
@@ -162,7 +161,6 @@ class CaseKind:
     choices: Callable[[duckdb.DuckDBPyConnection, str], Sequence[Choice]] = lambda *_: ()
     truth: Mapping[str, bool] = field(default_factory=dict)
     probability: Callable[[duckdb.DuckDBPyConnection], Callable[[float], float]] = lambda _: float
-    is_repeat: Callable[[str], bool] = lambda _: False
     table: str = ""
     person_kind: str = ""
     evidence: str = ""

@@ -8,7 +8,15 @@ import duckdb
 
 from quintet.cases.kind import SAMPLE, CaseKind, Option, Sources, Subject
 from quintet.conversions.settings import ConversionsSettings
-from quintet.conversions.verdicts import LINK, NO_LINK, act, is_second_look, pair_of, second_look_of, subject_of
+from quintet.conversions.verdicts import (
+    LARGEST_SAMPLE_SHARE,
+    LINK,
+    NO_LINK,
+    act,
+    pair_of,
+    second_look_of,
+    subject_of,
+)
 
 _BY_MACHINE = """
     tier = 'matched' and not exists (
@@ -51,7 +59,7 @@ def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Sub
         "order by md5(conversion_id || ' ' || broker_row_id || $week) limit $most",
         {"week": week, "most": own.match_sample},
     ).fetchall()
-    share = len(drawn) / matches if matches else 1.0
+    share = min(len(drawn) / matches, LARGEST_SAMPLE_SHARE) if matches else LARGEST_SAMPLE_SHARE
     found += [
         Subject(
             subject_of(conversion, row),
@@ -72,7 +80,8 @@ def _second_looks(marts: duckdb.DuckDBPyConnection, value: float) -> list[Subjec
     """Return the sampled matches that one person judged not the same, for another person.
 
     Nearly all matches are right, so that most of the verdicts against them are slips: without a second look, one slip
-    in 20 makes the measured precision five points too low.
+    in 20 makes the measured precision five points too low. They have no score: the first verdict selects them, so that
+    a drift of verdicts that counted the second one too would be found where the scores are right.
     """
     rows = marts.execute(_CONTRADICTED).fetchall()
     return [
@@ -82,8 +91,7 @@ def _second_looks(marts: duckdb.DuckDBPyConnection, value: float) -> list[Subjec
             f"{by} judged this sampled match not the same, though its probability was {likely:.0%}. Let somebody else "
             "judge it: this verdict counts.",
             value,
-            likely,
-            group_id,
+            group_id=group_id,
             origin=SAMPLE,
             share=share,
         )
@@ -107,7 +115,6 @@ PAIR = CaseKind(
     ),
     act=act,
     truth={LINK: True, NO_LINK: False},
-    is_repeat=is_second_look,
     table="pair_verdicts",
     evidence="quintet.web.cases.conversions",
     page="/conversions",

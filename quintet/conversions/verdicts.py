@@ -10,6 +10,9 @@ from quintet.state.store import Connection
 
 LINK, NO_LINK = "link", "no_link"
 
+LARGEST_SAMPLE_SHARE = 0.999
+"""The share of a sample of all matches: `agg_match_verdicts` takes pairs with a share of 1 for those in review."""
+
 _AGAIN = " again"
 
 MIGRATIONS = (
@@ -56,11 +59,6 @@ def subject_of(conversion_id: int, broker_row_id: str) -> str:
 def second_look_of(subject_id: str) -> str:
     """Return the subject of the second case about a pair, for another person than the first."""
     return f"{subject_id}{_AGAIN}"
-
-
-def is_second_look(subject_id: str) -> bool:
-    """Return whether a subject is of a second case about a pair."""
-    return subject_id.endswith(_AGAIN)
 
 
 def pair_of(subject_id: str) -> tuple[int, str]:

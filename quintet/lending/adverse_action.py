@@ -105,8 +105,8 @@ def notice_of(
     reasons = tuple(sentences[code] for code in codes if code in sentences)
     if not reasons:
         raise NoNoticeError(
-            f"the policy that rejected application {application_id} is not stored any more, so that its reasons cannot "
-            "be said in plain words; decide the case by a person, whose reason the notice then has"
+            f"the policy that rejected application {application_id} is not stored any more, so that what led to "
+            "it cannot be said in plain words; decide the case by a person, whose reason the notice then has"
         )
     return Notice(
         application_id,
@@ -122,11 +122,13 @@ def notice_of(
 def principal_reasons(machine: MachineDecision, policy: Policy | None) -> tuple[str, ...]:
     """Return the codes of what led to a rejection, at most four: rules that reject, then the inputs that were scored.
 
-    What only asked for a person is no reason for it. Without the policy, all codes but those of no known sentence.
+    What only asked for a person is no reason for it. Without the policy they are known only where no rule spoke: the
+    code of the score then comes first, before the inputs. Otherwise there are none.
     """
     scored = [code for code in machine.reasons if code in REASONS]
     if policy is None:
-        return tuple(scored[:MOST_REASONS])
+        is_by_score = list(machine.reasons[1:]) == scored
+        return tuple(scored[:MOST_REASONS]) if is_by_score else ()
     rejecting = {rule.code for rule in policy.rules if rule.decision == REJECT}
     codes = [code for code in machine.reasons if code in rejecting]
     if machine.score is not None and machine.score >= policy.reject_from and policy.score_code in machine.reasons:

@@ -41,7 +41,7 @@ The result does not depend on where it runs.
 """
 
 
-class Book:
+class RowsInMemory:
     """Rows and states in memory, in the place of a `quintet.state.features.Draft`."""
 
     def __init__(self) -> None:

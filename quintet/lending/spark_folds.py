@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -28,8 +27,9 @@ from quintet.lending.book import ANYBODY, MARK
 from quintet.lending.contract import LOAN, PAYMENT, SCHEMA, TABLES, USER
 from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import features
-from quintet.lending.folding import Book, Folded, Folding, Part, StoredRow
+from quintet.lending.folding import Folded, Folding, Part, RowsInMemory, StoredRow
 from quintet.lending.training import settle
+from quintet.spark.folders import step_folder
 from quintet.spark.groups import Groups
 from quintet.warehouse.connect import connect_closed
 
@@ -87,10 +87,9 @@ def fold_on(cluster: Groups) -> Folding:
         epoch: Epoch,
         complete_until: Position | None,
     ) -> Iterator[Folded]:
-        cluster.folder.mkdir(parents=True, exist_ok=True)
         with (
-            TemporaryDirectory(prefix="folds-", dir=cluster.folder) as folder,
-            connect_closed(memory_limit="2GB", temp_directory=folder) as connection,
+            step_folder(cluster.folder, "folds") as folder,
+            connect_closed(memory_limit="2GB", temp_directory=str(folder)) as connection,
         ):
             end = _load(connection, history, epoch.start)
             step = partial(
@@ -119,20 +118,20 @@ def fold_part(
     """
     content = changes.sort_by("number")["content"].to_pylist()
     known = [feature for feature in features() if feature.name in names]
-    book = _WatchedBook()
-    settled = settle(book, known, list(decode_lines("".join(content).encode())), snapshot_ends, complete_until)
+    rows = _WatchedRows()
+    settled = settle(rows, known, list(decode_lines("".join(content).encode())), snapshot_ends, complete_until)
     found: list[tuple[str, str | None, str | None, str | None, str | None]] = [
-        (_ROW, table, key, parent, orjson.dumps(row).decode()) for table, key, parent, row in book.all_rows()
+        (_ROW, table, key, parent, orjson.dumps(row).decode()) for table, key, parent, row in rows.all_rows()
     ]
-    found += [(_STATES, None, owner, None, orjson.dumps(states).decode()) for owner, states in book.all_states()]
+    found += [(_STATES, None, owner, None, orjson.dumps(states).decode()) for owner, states in rows.all_states()]
     found += [(_SETTLED, None, day, None, str(count)) for day, count in settled.items()]
-    if book.has_marked_everybody:
+    if rows.has_marked_everybody:
         found.append((_EVERYBODY, None, None, None, None))
     columns = zip(*found, strict=True) if found else [()] * len(FOLDED)
     return pa.table([pa.array(column, pa.string()) for column in columns], schema=FOLDED)
 
 
-class _WatchedBook(Book):
+class _WatchedRows(RowsInMemory):
     """Notes whether a row was ever quarantined whose client is unknown."""
 
     has_marked_everybody = False

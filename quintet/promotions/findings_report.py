@@ -270,9 +270,10 @@ def _free_purchases(data: _Data) -> tuple[Finding, Section] | None:
 def _verification(data: _Data) -> tuple[Finding, Section] | None:
     labels = data.users[data.users["is_abuser"].notna()]
     is_abuser = labels["is_abuser"].astype(bool)
-    neither = ~labels["is_email_verified"].fillna(False).astype(bool) & ~labels["is_phone_verified"].fillna(
-        False
-    ).astype(bool)
+    has_email, has_phone = (
+        labels[name].fillna(False).astype(bool) for name in ("is_email_verified", "is_phone_verified")
+    )
+    neither = ~has_email & ~has_phone
     counts = [int((neither & is_abuser).sum()), int((~neither & is_abuser).sum())]
     others = [int((neither & ~is_abuser).sum()), int((~neither & ~is_abuser).sum())]
     if not sum(counts) or not sum(others):
@@ -304,7 +305,7 @@ def _verification(data: _Data) -> tuple[Finding, Section] | None:
     for name, email, phone in (
         ("neither", False, False), ("phone only", False, True), ("e-mail only", True, False), ("both", True, True)
     ):  # fmt: skip
-        own = labels[labels["is_email_verified"].eq(email) & labels["is_phone_verified"].eq(phone)]
+        own = labels[has_email.eq(email) & has_phone.eq(phone)]
         rows.append((name, len(own), own["is_abuser"].astype(float).mean() if len(own) else float("nan")))
     frame = pd.DataFrame(rows, columns=["name", "accounts", "share"]).dropna()
     worst = frame.iloc[int(frame["share"].to_numpy().argmax())]
@@ -331,7 +332,7 @@ def _over_time(data: _Data) -> Section:
         f"{counted(len(data.users), 'sign-up')} and {counted(len(data.usages), 'use')} in all.", time_format="%b %Y",
     )  # fmt: skip
     peaks = [
-        f"most {words} are of {counts[column].idxmax():%B %Y}"
+        f"most {words} were in {counts[column].idxmax():%B %Y}"
         for words, column in (("sign-ups", "sign_ups"), ("uses", "uses"))
         if counts[column].any()
     ]

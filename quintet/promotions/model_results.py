@@ -180,9 +180,10 @@ def _append(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -
 
 @dataclass(frozen=True)
 class _Before:
-    """The last scoring: its model's version, all of its scores, and of the accounts of now those it had decided.
+    """The last scoring: its model's version and its scores.
 
-    decision: by the policy alone, of the accounts in `known`, by their place among those of now.
+    known: the places, among the accounts of now, of those that it scored. known_score: their scores then. policy:
+    decides both then and now.
     """
 
     version: str

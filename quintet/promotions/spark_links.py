@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
@@ -30,6 +29,7 @@ from quintet.promotions.links import (
     pair_weights,
 )
 from quintet.promotions.profile import Population
+from quintet.spark.folders import step_folder
 from quintet.spark.groups import Groups
 from quintet.warehouse.connect import connect_closed
 
@@ -172,10 +172,9 @@ def _placed(component: np.ndarray, pairs_held: np.ndarray, group_rows: int) -> p
 @contextmanager
 def _database(cluster: Groups) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database that spills to the cluster's folder what does not fit in memory."""
-    cluster.folder.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(prefix="links-", dir=cluster.folder) as folder,
-        connect_closed(memory_limit="2GB", temp_directory=folder) as connection,
+        step_folder(cluster.folder, "links") as folder,
+        connect_closed(memory_limit="2GB", temp_directory=str(folder)) as connection,
     ):
         yield connection
 

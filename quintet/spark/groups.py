@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ import pyarrow.parquet as pq
 
 from quintet.settings import Settings
 from quintet.spark.faults import SparkError, explained, need_answer
+from quintet.spark.folders import step_folder
 from quintet.spark.steps import ANSWERED, Step, sent
 
 _TYPES = {
@@ -88,9 +87,7 @@ class Cluster:
         module: the `quintet` module whose code decides them; workers with another version refuse. Raises SparkError if
         the cluster cannot be reached or has not what the step needs.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        exchange = Path(tempfile.mkdtemp(prefix="groups-", dir=self.folder))
-        try:
+        with step_folder(self.folder, "groups") as exchange:
             given, results = exchange / "given", exchange / "results"
             count, rows = _write(tables, given, key)
             if count:
@@ -101,8 +98,6 @@ class Cluster:
                     answers.write.parquet(str(results))
             results.mkdir(exist_ok=True)
             yield arrived(ds.dataset(results, schema.append(ANSWERED), format="parquet"), count)
-        finally:
-            shutil.rmtree(exchange)
 
     @contextmanager
     def _session(self, partitions: int) -> Iterator[Any]:

@@ -17,7 +17,7 @@ Tables = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 class UntraceableQueryError(ValueError):
-    """The parser does not know the query's syntax."""
+    """The query's columns cannot be traced; the message says why."""
 
 
 def trace_columns(sql: str, tables: Tables) -> dict[str, list[tuple[str, str, str]]]:
@@ -26,7 +26,8 @@ def trace_columns(sql: str, tables: Tables) -> dict[str, list[tuple[str, str, st
     A column that is computed from none, such as a count of rows, has an empty list; so have columns that a function
     such as `range` or an UNPIVOT makes. Conditions and join keys are no source of a column. Tables that the query reads
     and that are not in `tables` are traced where it names the columns.
-    Raises UntraceableQueryError where the query cannot be parsed.
+    Raises UntraceableQueryError where the query cannot be parsed, reads all columns of a table that is not in `tables`,
+    or unites other columns by name than by place.
     """
     known: dict[str, object] = dict(tables)
     try:
@@ -36,6 +37,7 @@ def trace_columns(sql: str, tables: Tables) -> dict[str, list[tuple[str, str, st
         query = qualify(query, schema=known, dialect=_DIALECT, validate_qualify_columns=False)
         if not isinstance(query, exp.Query):
             raise UntraceableQueryError("it is no query")
+        _check_is_traceable(query)
         scope = build_scope(query)
         return {
             name: _leaves(lineage(name, query, {}, dialect=_DIALECT, scope=scope, trim_selects=False, copy=False))
@@ -43,6 +45,16 @@ def trace_columns(sql: str, tables: Tables) -> dict[str, list[tuple[str, str, st
         }
     except SqlglotError as error:
         raise UntraceableQueryError(str(error).partition("\n")[0]) from None
+
+
+def _check_is_traceable(query: exp.Query) -> None:
+    """Raise UntraceableQueryError for what the tracing would give wrong columns for, or no columns."""
+    for select in query.find_all(exp.Select):
+        if select.is_star and any(table.db for table in select.find_all(exp.Table)):
+            raise UntraceableQueryError("it reads all columns of a table whose columns are unknown")
+    for union in query.find_all(exp.SetOperation):
+        if union.args.get("by_name") and union.left.named_selects != union.right.named_selects:
+            raise UntraceableQueryError("the parts of a UNION BY NAME have other columns, or another order of them")
 
 
 def _leaves(root: Node) -> list[tuple[str, str, str]]:

@@ -155,6 +155,32 @@ def test_a_bad_secret_is_not_shown():
     assert "tooshort" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("QUINTET_SPARK_REMOTE", "sc://host:{port}/;token=my-secret"),
+        ("QUINTET_SMTP_URL", "smtp://user:my-secret@host:{port}"),
+        ("QUINTET_OBJECT_STORE_URL", "http://key:my-secret@host:{port}/bucket"),
+        ("QUINTET_ALERT_WEBHOOK_URL", "https://host:{port}/my-secret"),
+    ],
+)
+def test_a_port_that_does_not_exist_is_refused_at_the_start(variable: str, url: str):
+    load_settings({variable: url.format(port=65_535)})
+    for port in (65_536, 99_999, 0):
+        with pytest.raises(SettingsError, match=variable) as caught:
+            load_settings({variable: url.format(port=port)})
+        assert "my-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["my-word==", "my;word", "my-word;", "my word"])
+def test_a_token_that_the_client_would_show_a_piece_of_is_refused(token: str):
+    for url in ("sc://host", "sc://host:15002/", "sc://host:15002/;token=my-secret%3D%3D", "sc://h/;a=1;token=x"):
+        load_settings({"QUINTET_SPARK_REMOTE": url})
+    with pytest.raises(SettingsError, match=r"QUINTET_SPARK_REMOTE .*%3D for =") as caught:
+        load_settings({"QUINTET_SPARK_REMOTE": f"sc://host:15002/;token={token}"})
+    assert "word" not in str(caught.value)
+
+
 def test_secrets_are_not_shown_when_the_settings_are_printed():
     settings = load_settings(
         {"QUINTET_ADMIN_KEY": "my-secret-key", "QUINTET_POSTGRES_URL": "postgresql://u:my-secret-word@host/db"}

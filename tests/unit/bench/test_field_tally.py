@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from bench.field_stream import catch_up_rate
 from bench.field_tally import Tally
 
 FIRST, LAST, END = 100, 103, 104
@@ -37,6 +40,18 @@ def test_a_backlog_with_a_row_missing_is_never_reported_as_read() -> None:
 def test_a_row_handled_twice_shows_in_the_sum() -> None:
     (read,) = told([("payment", 100), ("payment", 100), ("payment", 101), ("payment", 102)])
     assert (read["rows"], read["sum"]) == (4, 403)
+
+
+def test_a_row_handled_twice_at_the_end_does_not_hide_that_the_backlog_is_read() -> None:
+    (read,) = told([("payment", 100), ("payment", 101), ("payment", 102)], [("payment", 103), ("payment", 103)])
+    assert (read["rows"], read["sum"]) == (5, 509)
+    assert len(told([("payment", n) for n in range(100, 104)], [("payment", 103)])) == 1
+
+
+@pytest.mark.parametrize(("after_first", "rate"), [(2, 20.0), (0, 2.0)])
+def test_a_backlog_in_a_single_batch_has_a_rate_too(after_first: int, rate: float) -> None:
+    caught = {"rows": 4, "first_at": 102.0, "after_first": after_first, "seconds": 0.1 if after_first else 0.0}
+    assert catch_up_rate(caught, began=100.0) == rate
 
 
 def test_rows_of_other_rounds_do_not_count() -> None:

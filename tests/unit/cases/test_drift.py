@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -16,7 +15,6 @@ from quintet.cases import store as case_store
 from quintet.cases.drift import KIND, SURE, drift_kind, drift_of
 from quintet.cases.kind import CaseKind, Option
 from quintet.cases.opening import open_from_build
-from quintet.conversions.verdicts import second_look_of, subject_of
 from quintet.domains import CASE_KINDS, open_state_store
 from quintet.settings import load_settings
 from quintet.state.store import StateStore
@@ -137,22 +135,6 @@ def test_one_verdict_counts_of_a_group_that_is_judged_alike(
     marts.execute("update marts.ops_verdicts set origin = ?, group_id = (verdict_id % ?)::text", [origin, groups])
 
     assert bool(cases(store, marts)) == is_found
-
-
-@pytest.mark.parametrize("is_repeat", [True, False])
-def test_a_verdict_on_what_a_verdict_selected_does_not_count(store, marts, is_repeat: bool) -> None:
-    contradict(marts, 1)
-    kind = drift_kind("shop", [replace(ORDER, is_repeat=lambda _: is_repeat)], lambda _: 2.0)
-    assert kind is not None
-    open_from_build(store, kind, marts, load_settings({}), NOW)
-
-    assert bool(case_store.all_of_kind(store, *kind.key)) == (not is_repeat)
-
-
-def test_second_looks_at_pairs_are_such_verdicts() -> None:
-    pair = CASE_KINDS["conversions", "pair"]
-    assert not pair.is_repeat(subject_of(7, "a file 3"))
-    assert pair.is_repeat(second_look_of(subject_of(7, "a file 3")))
 
 
 def test_each_business_whose_scores_are_probabilities_has_the_kind() -> None:

@@ -8,8 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
+from quintet.cases.drift import drift_of
 from quintet.cases.kind import Sources
 from quintet.cases.opening import open_from_build
 from quintet.cases.store import all_of_kind
@@ -60,6 +62,27 @@ def test_a_sampled_match_that_one_person_refused_is_shown_once_more_with_the_sam
     assert "Ana judged this sampled match not the same" in found["3 row 3 again"].why
 
 
+def test_a_drift_of_verdicts_does_not_count_second_looks_which_the_first_verdict_selects(store, marts) -> None:
+    """Reviewers who are right in 95% of the cases; one in 13 of their verdicts is against a sampled match."""
+    judge(marts, "3 row 3", "no_link")
+    [second] = [one for one in in_build(marts, Sources(load_settings({}), store, NOW)) if "again" in one.subject_id]
+    chance, drifts, with_seconds = np.random.default_rng(5), 0, 0
+    for _ in range(20):
+        series, all_of_them = [], []
+        for is_right in chance.random(1_500) < 0.97:
+            says_yes = bool(is_right) == bool(chance.random() < 0.95)
+            series.append((says_yes, 0.97, NOW))
+            all_of_them.append(series[-1])
+            if not says_yes:
+                all_of_them.append((bool(is_right) == bool(chance.random() < 0.95), 0.97, NOW))
+        drifts += drift_of(series) is not None
+        with_seconds += drift_of(all_of_them) is not None
+
+    assert second.score is None, "a verdict without a score is none of the series"
+    assert drifts == 0
+    assert with_seconds > 5
+
+
 def test_the_second_verdict_is_the_last_word_and_asks_for_no_third(store, marts) -> None:
     judge(marts, "3 row 3", "no_link")
     judge(marts, "3 row 3 again", "no_link")
@@ -70,6 +93,15 @@ def test_the_second_verdict_is_the_last_word_and_asks_for_no_third(store, marts)
 
     assert [name for name in cases if "again" in name] == ["3 row 3 again"]
     assert cases["3 row 3 again"].state == "open", "its pair is matched no more, and still waits for the verdict"
+
+
+@pytest.mark.parametrize(("matches", "share"), [(5, 0.999), (25, 0.999), (40, 25 / 40)])
+def test_a_sample_of_all_matches_is_told_apart_from_the_pairs_in_review(store, marts, matches, share) -> None:
+    marts.execute("delete from marts.fct_conversion_matches where conversion_id >= ?", [matches])
+    marts.execute("insert into marts.fct_conversion_matches values (90, 'row 90', 'one', 60, 0.5, 'review')")
+    found = {one.origin: one.share for one in in_build(marts, Sources(load_settings({}), store, NOW))}
+
+    assert found == {"sample": share, "build": 1.0}
 
 
 def test_both_subjects_of_a_pair_are_that_pair() -> None:

@@ -70,10 +70,24 @@ def test_only_a_rejected_application_has_a_notice(decision: str, final: FinalDec
         notice_of(100, machine(decision=decision), POLICY, final)
 
 
-def test_without_the_policy_the_scored_reasons_remain_and_codes_are_never_shown() -> None:
-    assert len(notice_of(1, machine("OLD_RULE", *SCORED), None, None).reasons) == 4
+def test_without_the_policy_a_rejection_by_the_score_alone_has_its_reasons_and_no_code() -> None:
+    assert len(notice_of(1, machine("OLD_SCORE", *SCORED), None, None).reasons) == 4
+
+
+@pytest.mark.parametrize(
+    "reasons",
+    [
+        ("OLD_RULE",),
+        ("OLD_RULE", "OLD_SCORE", *SCORED),  # the score alone may have referred it
+        ("OLD_RULE", "OTHER_RULE", "OLD_SCORE", *SCORED),
+        ("OLD_RULE", "NO_HISTORY"),
+        (SCORED[0], "OLD_SCORE", *SCORED[1:]),  # a rule with the name of an input
+        (),
+    ],
+)
+def test_without_the_policy_what_rules_may_have_decided_is_not_given_another_reason(reasons: tuple[str, ...]) -> None:
     with pytest.raises(NoNoticeError, match="is not stored any more"):
-        notice_of(1, machine("OLD_RULE"), None, None)
+        notice_of(1, machine(*reasons), None, None)
 
 
 def test_one_reason_is_announced_as_one() -> None:

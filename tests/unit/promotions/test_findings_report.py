@@ -92,6 +92,20 @@ def test_a_short_pause_and_a_pause_without_abusers_are_no_finding(abusers, pause
     assert "opened since" not in texts(report)
 
 
+@pytest.mark.parametrize("unknown", ["is_phone_verified", "is_email_verified"])
+def test_an_unknown_confirmation_counts_as_none_in_the_text_and_in_the_chart(unknown):
+    known = "is_email_verified" if unknown == "is_phone_verified" else "is_phone_verified"
+    users = users_of(40, late_abusers=8).assign(**{unknown: None})
+    users[known] = ~users["is_abuser"]
+    with open_snapshot(users, usages_of(["u0"])) as connection:
+        report = findings_report(connection)
+    [section] = [one for one in report.sections if one.title.startswith("Abusers confirm")]
+    [text, chart] = section.blocks
+
+    assert text.text.startswith("100% of the confirmed abusers have confirmed neither")
+    assert chart.figure.alternative == "Abusers are most frequent, 100.0%, where accounts confirmed neither."
+
+
 def test_without_labels_and_with_a_single_user_the_report_is_made():
     users = users_of(1).assign(is_abuser=pd.Series([None], dtype=object), decision=None)
     report = findings_report(

@@ -69,7 +69,9 @@ def test_judgements_equal_the_batch_where_half_was_added_later():
 
 _few = st.integers(0, 3)
 _people = st.lists(
-    st.tuples(_few, _few, _few, _few, st.integers(0, 72), st.none() | _few, st.booleans()), min_size=1, max_size=24
+    st.tuples(_few, _few, _few, _few, st.integers(0, 72), st.none() | _few, st.booleans(), st.none() | _few),
+    min_size=1,
+    max_size=24,
 )
 
 
@@ -85,8 +87,9 @@ def test_any_accounts_with_shared_keys_are_scored_as_in_the_batch(people: list):
                 "email": f"someone{email}+{number}@x.y",
                 "phone": f"1505123{phone}{number:03}",
                 "ip_address": f"8.8.{address}.{address}",
+                "user_agent": None if agent is None else f"tool/{agent}",
             }
-            for number, (device, email, phone, address, hours, _, late) in enumerate(people)
+            for number, (device, email, phone, address, hours, _, late, agent) in enumerate(people)
         ]
     )
     usages = pd.DataFrame(

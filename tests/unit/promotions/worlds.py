@@ -59,7 +59,8 @@ def requests(users: pd.DataFrame, usages: pd.DataFrame) -> list[tuple[SignUp, li
     uses: dict[str, list[Usage]] = {}
     for user_id, code, used_at in zip(usages["user_id"], usages["promo_code"], usages["used_at"], strict=True):
         uses.setdefault(user_id, []).append(Usage(user_id, code, used_at.to_pydatetime()))
-    return [(SignUp.of(row), uses.get(row["user_id"], [])) for row in users.to_dict("records")]
+    rows = users.astype(object).where(users.notna(), None).to_dict("records")
+    return [(SignUp.of(row), uses.get(row["user_id"], [])) for row in rows]
 
 
 def score_batch(

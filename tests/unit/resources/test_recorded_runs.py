@@ -7,9 +7,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster import DagsterEvent, DagsterEventType, EventLogEntry, MetadataValue
+from dagster._core.events import EngineEventData
 
 from resources.event_log import open_instance
-from resources.recorded_runs import RecordedRuns
+from resources.recorded_runs import RecordedRuns, _begins_here
 from resources.run_marks import is_unfinished, living, marks_folder
 
 
@@ -52,3 +54,28 @@ def test_the_end_of_a_run_frees_its_slots() -> None:
         instance.report_run_failed(run)
 
         assert log.get_concurrency_info("writer").active_slot_count == 0
+
+
+def entry(kind: DagsterEventType | None, metadata: dict[str, MetadataValue] | None = None) -> EventLogEntry:
+    event = None
+    if kind is not None:
+        data = EngineEventData(metadata) if metadata is not None else None
+        event = DagsterEvent(kind.value, "job", event_specific_data=data)
+    return EventLogEntry(
+        error_info=None, level=20, user_message="", run_id="r", timestamp=0.0, job_name="job", dagster_event=event
+    )
+
+
+@pytest.mark.parametrize(
+    ("logged", "begins"),
+    [
+        (entry(DagsterEventType.RUN_START), True),
+        (entry(DagsterEventType.ENGINE_EVENT, {"pid": MetadataValue.text(str(os.getpid()))}), True),
+        (entry(DagsterEventType.ENGINE_EVENT, {"pid": MetadataValue.text(str(os.getppid()))}), False),
+        (entry(DagsterEventType.ENGINE_EVENT, {}), False),
+        (entry(DagsterEventType.RUN_SUCCESS), False),
+        (entry(None), False),
+    ],
+)
+def test_a_run_begins_here_with_its_start_or_an_event_of_this_process(logged: EventLogEntry, begins: bool) -> None:
+    assert _begins_here(logged) == begins

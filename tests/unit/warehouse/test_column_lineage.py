@@ -29,6 +29,8 @@ TABLES = {"raw": {"a": {"id": "bigint", "x": "double"}, "b": {"id": "bigint", "y
         ),
         ("select id, made as n from raw.a, range(3) as numbers (made)", {"id": ["raw.a.id"], "n": []}),
         ("with long as (unpivot raw.b on y into name what value v) select sum(v) as v from long", {"v": []}),
+        ("select * from range(3) as numbers (made)", {"made": []}),
+        ("select * from read_parquet('a.parquet')", {"*": []}),
         ("select 1 as one, other.name from elsewhere.other", {"one": [], "name": ["elsewhere.other.name"]}),
     ],
 )
@@ -36,7 +38,18 @@ def test_each_column_has_its_sources(sql: str, expected: dict[str, list[str]]) -
     assert {name: [".".join(one) for one in found] for name, found in trace_columns(sql, TABLES).items()} == expected
 
 
-@pytest.mark.parametrize("sql", ["select from where (", "drop table raw.a"])
-def test_what_cannot_be_parsed_or_is_no_query_is_an_error(sql: str) -> None:
-    with pytest.raises(UntraceableQueryError):
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("select from where (", "Expected"),
+        ("drop table raw.a", "no query"),
+        ("select * from elsewhere.other", "columns are unknown"),
+        ("with c as (select * from elsewhere.other) select name from c", "columns are unknown"),
+        ("select id from raw.a union all select * from elsewhere.other", "columns are unknown"),
+        ("select id, x from raw.a union all by name select y as x, id from raw.b", "BY NAME"),
+        ("select id, x from raw.a union all by name select id from raw.b", "BY NAME"),
+    ],
+)
+def test_what_cannot_be_traced_is_an_error_that_says_why(sql: str, why: str) -> None:
+    with pytest.raises(UntraceableQueryError, match=why):
         trace_columns(sql, TABLES)
