@@ -15,8 +15,8 @@ from quintet.promotions.evidence import gather
 from quintet.promotions.profile import Population
 from quintet.settings import Settings, load_settings
 from tests.conftest import Quintet
-from tests.unit.lending.test_spark_folds import assert_same_states, changes_of, log_of
-from tests.unit.promotions.test_spark_links import assert_equal
+from tests.unit.lending.random_logs import assert_same_states, changes_of, log_of
+from tests.unit.promotions.equal_evidence import assert_equal
 from tests.unit.promotions.warehouse_worlds import people
 
 TABLES = ("fct_conversion_matches", "fct_unified_journeys", "fct_broker_rows")

@@ -9,18 +9,14 @@ import pandas as pd
 import pytest
 
 from quintet.promotions.accounts import Accounts, accounts_of
-from quintet.promotions.evidence import EvidenceMatrix, gather
+from quintet.promotions.evidence import gather
 from quintet.promotions.identity import NEAREST
 from quintet.promotions.links import LARGEST_CLUSTER
 from quintet.promotions.profile import Population
 from quintet.promotions.spark_links import gather_on
 from tests.groups_here import GroupsHere
+from tests.unit.promotions.equal_evidence import assert_equal
 from tests.unit.promotions.warehouse_worlds import people
-
-
-def assert_equal(one: EvidenceMatrix, other: EvidenceMatrix) -> None:
-    for name in ("columns", "component", "link_a", "link_b", "link_weight"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), name)
 
 
 def crowd_with_a_ring(members: int) -> Accounts:
