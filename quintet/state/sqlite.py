@@ -20,6 +20,9 @@ _DAMAGED = ("not a database", "malformed", "disk I/O error", "file is encrypted"
 class SqliteDatabase:
     """The file at `path`. Each thread has its own connection; `close` closes them all.
 
+    Those of threads that have ended are closed when another thread opens one: a service starts and ends threads as its
+    load changes, and each connection holds files and a cache.
+
     synchronous: `normal` if the writer can rewrite what a power cut loses.
     """
 
@@ -27,7 +30,7 @@ class SqliteDatabase:
         self.path = path
         self._synchronous = synchronous
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
 
     @property
@@ -92,14 +95,14 @@ class SqliteDatabase:
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             with self._lock:
-                self._connections.remove(connection)
+                del self._connections[threading.current_thread()]
             del self._local.connection
             connection.close()
 
     def close(self) -> None:
         """Close every thread's connection; the store cannot be used afterwards."""
         with self._lock:
-            for connection in self._connections:
+            for connection in self._connections.values():
                 connection.close()
             self._connections.clear()
 
@@ -110,7 +113,9 @@ class SqliteDatabase:
         connection.execute(f"pragma synchronous = {self._synchronous}")  # recorded data survives a power cut
         connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
         with self._lock:
-            self._connections.append(connection)
+            for thread in [thread for thread in self._connections if not thread.is_alive()]:
+                self._connections.pop(thread).close()
+            self._connections[threading.current_thread()] = connection
         return connection
 
 
