@@ -19,6 +19,7 @@ RUN python3 -m venv tools \
 COPY . .
 RUN tools/bin/uv build -q --wheel --python tools/bin/python --no-build-isolation \
     && tools/bin/uv pip install -q --python /opt/quintet --no-deps dist/*.whl \
+    && rm -f /opt/quintet/.lock \
     && /opt/quintet/bin/python -m compileall -q -j 0 /opt/quintet/lib
 
 FROM ${BASE}
