@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.build import rebuilding
-from assets.tables import Retraining, carried_from, columns_of_tables, described, table_facts, table_specs
+from assets.tables import Retraining, carried_from, described, described_by, table_specs
 from quintet.conversions.domain import MATCHING_MODEL
 from quintet.conversions.frames import COUNTED, COUNTS
 from quintet.settings import Settings
@@ -156,8 +156,7 @@ def conversion_analysis(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
 
     with warehouse.get_connection() as connection:
         analysis = write_analysis(connection)
-        columns = columns_of_tables(connection)
-        facts = {table: table_facts(connection, columns, table, _COUNTED.get(table, {})) for table in TABLES}
+        facts = described_by(connection, {table: _COUNTED.get(table, {}) for table in TABLES})
     more: dict[str, dict[str, Any]] = {
         "ml.conversion_rates": {
             "comparisons": int(analysis.rates["p_value"].notna().sum()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.facts import DAILY, DOMAIN_TAG, REPORTS, owners_of
-from assets.tables import Retraining, carried_from, columns_of_tables, described, results, table_facts, table_specs
+from assets.tables import Retraining, carried_from, described, described_by, results, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
@@ -293,8 +293,7 @@ def lending_model(
             clock.now(),
             retrain=config.retrain,
         )
-        columns = columns_of_tables(connection)
-        facts = {table: table_facts(connection, columns, table, _CARRIED.get(table, {})) for table in MODEL_TABLES}
+        facts = described_by(connection, {table: _CARRIED.get(table, {}) for table in MODEL_TABLES})
     version = promotion.model.version if promotion.model is not None else "none"
     context.log.info(f"active scoring model: {version}; {promotion.why}")
     yield from results(facts, {"model": version, "why": promotion.why})

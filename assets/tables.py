@@ -128,9 +128,14 @@ def table_facts(
 def described(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[str], sources: Sources = MappingProxyType({})
 ) -> dict[str, dict[str, Any]]:
-    """Return the facts of each table that a step has written."""
+    """Return the facts of each table that a step has written. sources: of the columns of any of them."""
+    return described_by(connection, dict.fromkeys(tables, sources))
+
+
+def described_by(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Sources]) -> dict[str, dict[str, Any]]:
+    """Return the facts of each table that a step has written. sources: of its columns, by table."""
     columns = columns_of_tables(connection)
-    return {table: table_facts(connection, columns, table, sources) for table in tables}
+    return {table: table_facts(connection, columns, table, own) for table, own in sources.items()}
 
 
 def results(

@@ -25,11 +25,10 @@ from cli.home import PROJECT
 from cli.loading import loading
 from cli.supervisor import step_back
 from quintet.cases import file_mappings
-from quintet.cases.file_mappings import count_new_mappings
+from quintet.cases.file_mappings import count_new_mappings, with_mappings
 from quintet.cases.published import count_new_verdicts
 from quintet.change_log.place import latest_log
 from quintet.domains import CASE_KINDS, DATASETS, DOMAIN_NAMES, DOMAINS, MODELS, open_state_store
-from quintet.ingest.contract import Dataset
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, Listed, compare_dumps, dumps_of
 from quintet.lending.settings import feature_folder
@@ -128,11 +127,13 @@ def _plan(settings: Settings, code: str, select: str | None, train: str | None) 
     """Return what to do in a domain, or in all."""
     if train:
         return Plan({}, is_full=True, reason=f"retraining the model of {train}")
-    datasets = _mapped_datasets(settings, select)
+    datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
     if not datasets:
         return Plan({}, is_full=True, reason=f"{select} follows its change log")
-    also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
-    also |= _changes_of_verdicts(settings, select) | _changes_of_mappings(settings, select)
+    with closing(open_state_store(settings.state)) as store:
+        datasets = with_mappings(datasets, store)
+        also = _changes_without_a_file(settings, store) if select in (None, "promotions") else {}
+        also |= _changes_of_verdicts(settings, store, select) | _changes_of_mappings(settings, store, select)
     also |= changes_of_models(settings, select)
     dumps = compare_dumps(dumps_of(settings), settings.serving) if select is None else None
     if dumps is not None:
@@ -173,14 +174,12 @@ def _dagster_home() -> Path:
     return Path(os.environ["DAGSTER_HOME"])
 
 
-def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
+def _changes_without_a_file(settings: Settings, store: StateStore) -> dict[tuple[str, str], str]:
     """Return possible changes outside the inboxes, by the path of the asset that loads them."""
     changes = {}
     if settings.postgres_url is not None:
         changes["source", "promotions"] = "the source database may have changed"
-    store = open_state_store(settings.state)
     new, of_rules = count_new_labels(store, settings.serving), count_new_changes(store, settings.serving)
-    store.close()
     if new:
         changes["ops", "abuse_labels"] = f"{new} new labels of users"
     if of_rules:
@@ -188,40 +187,24 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     return changes
 
 
-def _changes_of_verdicts(settings: Settings, select: str | None) -> dict[tuple[str, str], str]:
+def _changes_of_verdicts(settings: Settings, store: StateStore, select: str | None) -> dict[tuple[str, str], str]:
     """Return the tables to ingest because people have decided cases since the last run, with the reason."""
-    store = open_state_store(settings.state)
-    new = count_new_verdicts(store, settings.serving)
-    store.close()
     changes: dict[tuple[str, str], str] = {}
-    for key, count in new.items():
+    for key, count in count_new_verdicts(store, settings.serving).items():
         if key in CASE_KINDS and select in (None, key[0]):
             tables = {"case_events", CASE_KINDS[key].table} - {""}
             changes |= {("ops", table): f"{key[0]}: {counted(count, 'new verdict')}" for table in tables}
     return changes
 
 
-def _changes_of_mappings(settings: Settings, select: str | None) -> dict[tuple[str, str], str]:
+def _changes_of_mappings(settings: Settings, store: StateStore, select: str | None) -> dict[tuple[str, str], str]:
     """Return the raw tables to load because people have mapped what their files say, or taken it back."""
-    with closing(open_state_store(settings.state)) as store:
-        new = count_new_mappings(store, settings.serving)
     changes = {}
-    for name, count in new.items():
+    for name, count in count_new_mappings(store, settings.serving).items():
         if name in DATASETS and select in (None, DATASETS[name].domain):
             changes["raw", name] = f"{name}: {counted(count, 'new mapping')} of files"
             changes["ops", file_mappings.TABLE] = "mappings of files have changed"
     return changes
-
-
-def _mapped_datasets(settings: Settings, select: str | None) -> list[Dataset]:
-    """Return the datasets of a domain, or all, with what people have mapped in their files."""
-    with closing(open_state_store(settings.state)) as store:
-        mapped = file_mappings.active(store)
-    return [
-        replace(dataset, mapping=mapped.get(dataset.name, dataset.mapping))
-        for dataset in DATASETS.values()
-        if select in (None, dataset.domain)
-    ]
 
 
 def changes_of_models(settings: Settings, select: str | None) -> dict[tuple[str, str], str]:

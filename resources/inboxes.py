@@ -1,12 +1,12 @@
 """The inboxes as a Dagster resource."""
 
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from dagster import ConfigurableResource
 
-from quintet.cases.file_mappings import active
+from quintet.cases.file_mappings import with_mappings
 from quintet.domains import open_state_store
 from quintet.ingest.contract import Dataset
 from quintet.ingest.inbox import InboxFile, list_inbox
@@ -41,4 +41,5 @@ class Inboxes(ConfigurableResource):
         if not self.online:
             return dataset
         with closing(open_state_store(StatePlace(Path(self.online), load_settings().state.url))) as store:
-            return replace(dataset, mapping=active(store).get(dataset.name, dataset.mapping))
+            (mapped,) = with_mappings([dataset], store)
+        return mapped

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
-from quintet.ingest.contract import fold_header
+from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.mapping import FileMapping
 from quintet.state.outbox import at_text
 from quintet.state.recorded import RecordedTable
@@ -116,6 +116,12 @@ def active(store: StateStore) -> dict[str, FileMapping]:
         else:
             spellings.setdefault(one.dataset, {}).setdefault(one.column, {})[one.given] = one.known
     return {name: FileMapping(columns.get(name, {}), spellings.get(name, {})) for name in {*columns, *spellings}}
+
+
+def with_mappings(datasets: Iterable[Dataset], store: StateStore) -> list[Dataset]:
+    """Return the datasets with what people have mapped in their files until now."""
+    mapped = active(store)
+    return [replace(dataset, mapping=mapped.get(dataset.name, dataset.mapping)) for dataset in datasets]
 
 
 def count_new_mappings(store: StateStore, serving: Path) -> dict[str, int]:

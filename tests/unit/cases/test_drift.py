@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -15,7 +13,7 @@ from quintet.cases import store as case_store
 from quintet.cases.drift import KIND, SURE, drift_kind, drift_of
 from quintet.cases.kind import CaseKind, Option
 from quintet.cases.opening import open_from_build
-from quintet.domains import CASE_KINDS, open_state_store
+from quintet.domains import CASE_KINDS
 from quintet.settings import load_settings
 from quintet.state.store import StateStore
 
@@ -78,12 +76,6 @@ def marts() -> Iterator[duckdb.DuckDBPyConnection]:
             "is_last boolean)"
         )
         yield connection
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    with closing(open_state_store(tmp_path)) as store:
-        yield store
 
 
 def contradict(marts: duckdb.DuckDBPyConnection, day: int, verdict: str = "bad", kind: str = "order") -> None:

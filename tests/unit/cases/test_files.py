@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import duckdb
 import pandera.pandas as pa
@@ -18,7 +16,6 @@ from quintet.cases.changes import Author
 from quintet.cases.files import CLOSE, MAP, file_kind
 from quintet.cases.kind import Choice, Sources, Subject, UnusableVerdictError, check_choices
 from quintet.cases.opening import open_from_build
-from quintet.domains import open_state_store
 from quintet.ingest.contract import Dataset, fold_header, integer, one_of, timestamp
 from quintet.ingest.mapping import shape_of
 from quintet.settings import Settings, load_settings
@@ -44,12 +41,6 @@ TITLES = ["when", "n", "line"]
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     return load_settings({})
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    with closing(open_state_store(tmp_path)) as store:
-        yield store
 
 
 @pytest.fixture
